@@ -1,0 +1,1 @@
+//! The configuration file and the directories drtui uses: schema, load, explain.

@@ -1,0 +1,89 @@
+//! Two clocks, one truth: an instant is UTC inside and is shown in London and UTC, named.
+
+use chrono::{DateTime, Duration, Timelike};
+use chrono_tz::Europe::London;
+
+/// An instant in UTC, the only form in which drtui keeps or sends a time.
+pub type Utc = DateTime<chrono::Utc>;
+
+/// `14:03 BST`: the wall clock in London with the zone's own abbreviation.
+pub fn london_hm(at: Utc) -> String {
+    at.with_timezone(&London).format("%H:%M %Z").to_string()
+}
+
+/// `13:03 UTC`.
+pub fn utc_hm(at: Utc) -> String {
+    at.format("%H:%M UTC").to_string()
+}
+
+/// `2026-11-20 14:03:09 GMT`: date and wall clock in London.
+pub fn london_full(at: Utc) -> String {
+    at.with_timezone(&London).format("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// `2026-11-20 14:03:09 UTC`.
+pub fn utc_full(at: Utc) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// `20 Nov 14:03 GMT / 14:03 UTC`: both clocks, for one line on screen.
+pub fn both(at: Utc) -> String {
+    let london = at.with_timezone(&London);
+    format!("{} / {}", london.format("%d %b %H:%M %Z"), utc_hm(at))
+}
+
+/// A duration in the fewest words that still tell: `0 s`, `42 s`, `3 m`, `2 h 05 m`, `4 d 3 h`.
+/// Negative durations count as zero (clocks of two machines differ a little).
+pub fn span(duration: Duration) -> String {
+    let seconds = duration.num_seconds().max(0);
+    match seconds {
+        0..=59 => format!("{seconds} s"),
+        60..=3599 => format!("{} m", seconds / 60),
+        3600..=86_399 => format!("{} h {:02} m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// The next full minute after `at`: when a clock that shows minutes changes.
+pub fn next_minute(at: Utc) -> Utc {
+    let past = i64::from(at.second()) * 1000 + i64::from(at.timestamp_subsec_millis());
+    at + Duration::milliseconds(60_000 - past.min(59_999))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Utc {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn both_clocks_are_named_in_summer_and_winter() {
+        assert_eq!(both(at("2026-07-01T12:30:00Z")), "01 Jul 13:30 BST / 12:30 UTC");
+        assert_eq!(both(at("2026-12-01T12:30:00Z")), "01 Dec 12:30 GMT / 12:30 UTC");
+    }
+
+    #[test]
+    fn the_hour_that_happens_twice_is_told_apart() {
+        assert_eq!(london_hm(at("2026-10-25T00:30:00Z")), "01:30 BST");
+        assert_eq!(london_hm(at("2026-10-25T01:30:00Z")), "01:30 GMT");
+    }
+
+    #[test]
+    fn spans_use_the_two_largest_units() {
+        assert_eq!(span(Duration::seconds(-5)), "0 s");
+        assert_eq!(span(Duration::seconds(3599)), "59 m");
+        assert_eq!(span(Duration::seconds(7500)), "2 h 05 m");
+        assert_eq!(span(Duration::seconds(90_000)), "1 d 1 h");
+    }
+
+    #[test]
+    fn the_next_minute_is_always_ahead() {
+        for text in ["2026-11-20T10:00:00Z", "2026-11-20T10:00:59.999Z", "2026-11-20T10:00:30Z"] {
+            let next = next_minute(at(text));
+            assert!(next > at(text), "{next}");
+            assert!(next.second() == 0 && next - at(text) <= Duration::seconds(60));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Text from outside (names, logs, rows, error bodies) made safe to draw: no control sequences, bounded size.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Longest outside text that is kept for one field, in characters.
+pub const FIELD_MAX: usize = 2_000;
+
+/// Removes terminal control sequences and every other control, bidirectional or zero-width format character;
+/// newlines and tabs become one space; keeps at most [`FIELD_MAX`] characters.
+pub fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(FIELD_MAX));
+    let mut chars = text.chars().peekable();
+    let mut kept = 0;
+    while let Some(c) = chars.next() {
+        if kept >= FIELD_MAX {
+            break;
+        }
+        match c {
+            '\u{1b}' => skip_escape(&mut chars),
+            '\u{9b}' => skip_csi(&mut chars),
+            '\n' | '\r' | '\t' => {
+                out.push(' ');
+                kept += 1;
+            }
+            c if is_unsafe(c) => {}
+            c => {
+                out.push(c);
+                kept += 1;
+            }
+        }
+    }
+    out
+}
+
+/// `text` cut to at most `width` terminal columns, with `…` where something was cut.
+pub fn fit(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let w = c.width().unwrap_or(0);
+        if used + w + 1 > width {
+            break;
+        }
+        used += w;
+        out.push(c);
+    }
+    if width > 0 {
+        out.push('…');
+    }
+    out
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match chars.next() {
+        Some('[') => skip_csi(chars),
+        // OSC, DCS, SOS, PM, APC run to BEL or ESC \.
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            while let Some(c) = chars.next() {
+                if c == '\u{7}' || c == '\u{9c}' {
+                    break;
+                }
+                if c == '\u{1b}' {
+                    chars.next_if_eq(&'\\');
+                    break;
+                }
+            }
+        }
+        // Charset designations and the like take one more byte.
+        Some(' '..='/') => {
+            chars.next();
+        }
+        _ => {}
+    }
+}
+
+fn skip_csi(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    for c in chars.by_ref() {
+        if matches!(c, '\u{40}'..='\u{7e}') {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_sequences_leave_no_trace() {
+        assert_eq!(clean("web\u{1b}[31;1m-red\u{1b}[0m"), "web-red");
+        assert_eq!(clean("a\u{1b}]0;evil title\u{7}b"), "ab");
+        assert_eq!(clean("a\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\"), "alink");
+        assert_eq!(clean("a\nb\tc\r"), "a b c ");
+        assert_eq!(clean("a\u{9b}2Jb\u{202e}c\u{0}"), "abc");
+    }
+
+    #[test]
+    fn outside_text_is_bounded() {
+        assert_eq!(clean(&"x".repeat(5_000_000)).len(), FIELD_MAX);
+    }
+
+    #[test]
+    fn fit_counts_columns_not_characters() {
+        assert_eq!(fit("データベース", 5), "デー…");
+        assert_eq!(fit("abc", 3), "abc");
+        assert_eq!(fit("abcd", 3), "ab…");
+        assert_eq!(fit("abcd", 0), "");
+    }
+}

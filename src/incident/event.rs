@@ -1,0 +1,205 @@
+//! The words of the journal. Every line of a journal file is one [`Entry`]; its meaning is its [`Event`].
+//! Old journals must stay readable: add variants and optional fields, never rename or remove.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{DeploymentKey, Hpa, Sensed, Utc};
+
+/// One line of a journal: an event with its place in the chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// 1 for the first line, without gaps.
+    pub seq: u64,
+    pub at: Utc,
+    /// Who was at the keyboard: `user@host`.
+    pub who: String,
+    pub event: Event,
+    /// Hash of the previous line, lower-case hex; 64 zeros on the first line.
+    pub prev: String,
+    /// SHA-256 over this line without this field, lower-case hex.
+    pub hash: String,
+}
+
+/// The four marks of a checklist item, readable without colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// `[ ]`
+    Open,
+    /// `[x]` verified by a probe, accepted by a person.
+    Verified,
+    /// `[~]` said done, not verified.
+    Said,
+    /// `[!]` overridden: who and why are on record.
+    Overridden,
+}
+
+impl Mark {
+    /// The mark as drawn and reported.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Mark::Open => "[ ]",
+            Mark::Verified => "[x]",
+            Mark::Said => "[~]",
+            Mark::Overridden => "[!]",
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Mark::Open => "open",
+            Mark::Verified => "verified",
+            Mark::Said => "said done",
+            Mark::Overridden => "overridden",
+        }
+    }
+}
+
+/// Which runbook an incident follows, pinned by content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunbookRef {
+    /// Front matter `runbook`, e.g. `loss-of-data`.
+    pub id: String,
+    pub title: String,
+    pub version: u32,
+    /// SHA-256 of the Markdown text, lower-case hex.
+    pub sha256: String,
+}
+
+/// A change to the outside world.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// Set `spec.replicas` of a deployment from `from` to `to`; refused if it is not `from` any more.
+    Scale { deployment: DeploymentKey, from: i32, to: i32 },
+    /// Sandbox only: inject a named disaster.
+    SandboxDisaster { name: String },
+}
+
+impl Action {
+    /// The command line that would do the same, for the guard and the record.
+    pub fn command_line(&self) -> String {
+        match self {
+            Action::Scale { deployment, to, .. } => format!(
+                "kubectl -n {} scale deployment {} --replicas {to}",
+                deployment.namespace, deployment.name
+            ),
+            Action::SandboxDisaster { name } => format!("drtui sandbox disaster {name}"),
+        }
+    }
+}
+
+/// How an action ended. `Unknown` means that nobody can say: the answer was lost; sense before trying again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    Done { result: String },
+    Failed { why: String },
+    Unknown { why: String },
+}
+
+/// What a change replaced, enough to put it back exactly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "snake_case")]
+pub enum UndoKind {
+    /// Put `spec.replicas` back to `replicas`. The autoscaler is recorded; Kubernetes resumes it above 0.
+    Replicas { deployment: DeploymentKey, replicas: i32, hpa: Option<Hpa> },
+}
+
+/// An entry of the open-undo ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undo {
+    /// Unique in the incident: `u1`, `u2`, …
+    pub id: String,
+    #[serde(flatten)]
+    pub kind: UndoKind,
+    /// Checklist item that is to undo it, if the runbook says so.
+    pub due: Option<String>,
+}
+
+/// What can happen in an incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// First entry of every journal.
+    Opened {
+        incident: String,
+        runbook: RunbookRef,
+        service: String,
+        environment: String,
+        production: bool,
+        /// A drill: stamped EXERCISE everywhere.
+        exercise: bool,
+        /// When the disruption began, if known (UTC).
+        disrupted_at: Option<Utc>,
+        /// When it was noticed (UTC).
+        detected_at: Option<Utc>,
+    },
+    /// The cockpit came back to an open incident after a stop or crash. `notes` says what was re-sensed.
+    Resumed {
+        notes: Vec<String>,
+    },
+    Armed {
+        until: Utc,
+    },
+    Disarmed {
+        why: String,
+    },
+    /// A checklist item was answered. `item` is its stable id in the runbook.
+    Answered {
+        item: String,
+        title: String,
+        mark: Mark,
+        /// What was on screen when the person answered.
+        sensed: Option<Sensed>,
+        /// Why it was overridden, or what the person added.
+        reason: Option<String>,
+    },
+    /// An answered item was opened again, by a person or because the world says otherwise.
+    Reopened {
+        item: String,
+        title: String,
+        why: String,
+    },
+    Noted {
+        text: String,
+        item: Option<String>,
+    },
+    /// The state before a change, on record before the change: opens an undo.
+    Captured {
+        undo: Undo,
+    },
+    /// A change is about to be made. Written and fsynced before it is sent.
+    Intended {
+        /// Unique in the incident: `a1`, `a2`, …
+        id: String,
+        action: Action,
+        /// Equivalent command line.
+        command: String,
+        /// Ledger entry this action puts back, if it is an undo.
+        undoes: Option<String>,
+    },
+    /// How the change with the same id ended.
+    Finished {
+        id: String,
+        outcome: Outcome,
+    },
+    /// A ledger entry was put back, and sensed so.
+    Undone {
+        undo: String,
+        how: String,
+    },
+    /// A ledger entry will not be put back: who decided is `Entry::who`.
+    Waived {
+        undo: String,
+        reason: String,
+    },
+    /// Something the providers reported that belongs on the record.
+    Observed {
+        what: String,
+        source: String,
+    },
+    Closed {
+        summary: String,
+    },
+}

@@ -1,0 +1,1 @@
+//! TALKS: adapters to the outside; domain values out. Never sees the model.

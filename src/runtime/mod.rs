@@ -1,0 +1,1 @@
+//! DOES: the loop, effects, input, terminal, signals, recorder, clipboard.

@@ -1,0 +1,1 @@
+//! DRAWS: the model to cells. Decides nothing.

@@ -66,6 +66,22 @@ pub struct RunbookRef {
     pub sha256: String,
 }
 
+/// An item as the runbook had it when the incident opened: lets the journal alone say what was never answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedItem {
+    /// Stable id in the runbook.
+    pub id: String,
+    pub title: String,
+    /// Title of its section.
+    pub section: String,
+    /// `tech`, `comms` or `support`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Estimate in minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<u32>,
+}
+
 /// A change to the outside world.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
@@ -134,6 +150,16 @@ pub enum Event {
         disrupted_at: Option<Utc>,
         /// When it was noticed (UTC).
         detected_at: Option<Utc>,
+    },
+    /// What the runbook plans and promises. Second entry of a journal; without it the report says that the number of
+    /// items never answered is not known.
+    Planned {
+        goal: String,
+        condition: String,
+        /// Agreed objectives in minutes; `None` = not agreed.
+        rto_minutes: Option<u32>,
+        rpo_minutes: Option<u32>,
+        items: Vec<PlannedItem>,
     },
     /// The cockpit came back to an open incident after a stop or crash. `notes` says what was re-sensed.
     Resumed {

@@ -3,4 +3,4 @@
 
 pub mod event;
 
-pub use event::{Action, Entry, Event, Mark, Outcome, RunbookRef, Undo, UndoKind};
+pub use event::{Action, Entry, Event, Mark, Outcome, PlannedItem, RunbookRef, Undo, UndoKind};

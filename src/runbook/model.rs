@@ -1,5 +1,6 @@
 //! What a runbook says, typed. `parse` makes it from Markdown; `docs/runbooks.md` describes the format.
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 /// A runbook, parsed and checked.
@@ -20,6 +21,10 @@ pub struct Runbook {
     pub rpo_minutes: Option<u32>,
     /// At most three lines that are known by heart.
     pub memory: Vec<String>,
+    /// When people last went through it (front matter `last_reviewed_on`).
+    pub last_reviewed_on: Option<NaiveDate>,
+    /// When it is to be reviewed again: `last_reviewed_on` plus `review_in`.
+    pub review_by: Option<NaiveDate>,
     pub sections: Vec<Section>,
     /// SHA-256 of the Markdown text, lower-case hex.
     pub sha256: String,

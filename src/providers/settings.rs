@@ -1,0 +1,45 @@
+//! What the providers need to know beyond the target: files, addresses, identities. No secrets in here.
+
+use std::path::PathBuf;
+
+/// Settings of all providers for one environment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub kubernetes: KubernetesSettings,
+    pub azure: AzureSettings,
+    pub web: WebSettings,
+}
+
+/// How to reach the cluster.
+#[derive(Debug, Clone, Default)]
+pub struct KubernetesSettings {
+    /// `None`: `$KUBECONFIG`, then `~/.kube/config`.
+    pub kubeconfig: Option<PathBuf>,
+    /// `None`: the kubeconfig's current context.
+    pub context: Option<String>,
+}
+
+/// How to reach Azure Resource Manager.
+#[derive(Debug, Clone)]
+pub struct AzureSettings {
+    pub subscription: String,
+    /// Names of servers that are known copies for other purposes.
+    pub side_copies: Vec<String>,
+    /// With `client_id` and `client_secret_file`: a service principal. Without: `az` is asked for tokens.
+    pub tenant: Option<String>,
+    pub client_id: Option<String>,
+    pub client_secret_file: Option<PathBuf>,
+    /// Without a slash at the end.
+    pub endpoint: String,
+    /// Without a slash at the end.
+    pub authority: String,
+    /// PEM of a further certificate authority.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How to reach the health page.
+#[derive(Debug, Clone, Default)]
+pub struct WebSettings {
+    /// PEM of a further certificate authority.
+    pub ca_file: Option<PathBuf>,
+}

@@ -1,1 +1,3 @@
 //! DRAWS: the model to cells. Decides nothing.
+
+pub mod theme;

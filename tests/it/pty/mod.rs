@@ -1,0 +1,4 @@
+//! The real program in a pseudo-terminal.
+
+pub mod harness;
+mod harness_tests;

@@ -3,3 +3,4 @@
 
 mod house;
 mod pty;
+mod sandbox_postgres;

@@ -1,0 +1,127 @@
+//! Azure Resource Manager, Monitor metrics and the token authority in one HTTPS server, as their clients see them.
+//! Facts are the sandbox's own: states, versions and metrics come from the PostgreSQL that really runs.
+
+mod answer;
+mod metrics;
+pub mod monitor;
+mod route;
+mod servers;
+mod token;
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use axum::Router;
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use self::monitor::Monitor;
+use self::token::Tokens;
+use super::certs::{Authority, CertError};
+use super::faults::{Faults, Provider};
+use super::postgres::plain;
+use super::serve::{ServeError, Served, Stop, serve};
+
+/// Names as on the platform.
+pub const RESOURCE_GROUP: &str = "s189p01-rsm-pd-rg";
+pub const SERVER: &str = "s189p01-rsm-pd-pg";
+pub const SIDE_COPY: &str = "s189p01-rsm-pd-pg-snapshot";
+
+/// Why Azure does not answer.
+#[derive(Debug, Error)]
+pub enum AzureError {
+    #[error(transparent)]
+    Certificate(#[from] CertError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error("cannot listen on 127.0.0.1 for the sandbox's azure: {0}")]
+    Listen(std::io::Error),
+}
+
+/// The service principal of the sandbox.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    pub tenant: String,
+    pub client_id: String,
+    pub client_secret: SecretString,
+    pub subscription: String,
+}
+
+impl Principal {
+    /// A fresh one with a random secret.
+    pub fn random() -> Principal {
+        Principal {
+            tenant: answer::guid(),
+            client_id: answer::guid(),
+            client_secret: SecretString::from(plain(40)),
+            subscription: answer::guid(),
+        }
+    }
+}
+
+/// A flexible server as the sandbox knows it.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub name: String,
+    /// `Ready`, `Stopped`, …
+    pub state: &'static str,
+    /// Major and minor version.
+    pub version: (u32, u32),
+    /// When it was created, which is also the earliest time it can be restored to (UTC).
+    pub created: DateTime<Utc>,
+    /// Its metrics; a stopped server has none.
+    pub monitor: Option<Arc<Monitor>>,
+}
+
+/// Everything that a request may need.
+#[derive(Debug)]
+struct Arm {
+    endpoint: String,
+    principal: Principal,
+    servers: Vec<Facts>,
+    tokens: Tokens,
+    reads: std::sync::atomic::AtomicU32,
+}
+
+/// Azure, serving.
+#[derive(Debug)]
+pub struct Azure {
+    /// `https://127.0.0.1:<port>`: resource manager and token authority.
+    pub endpoint: String,
+    served: Served,
+}
+
+impl Azure {
+    /// Starts on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// No port or no certificate.
+    pub async fn start(
+        principal: Principal,
+        servers: Vec<Facts>,
+        authority: &Authority,
+        faults: Faults,
+        stop: Stop,
+    ) -> Result<Azure, AzureError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(AzureError::Listen)?;
+        let endpoint = format!("https://{}", listener.local_addr().map_err(AzureError::Listen)?);
+        let tls = authority.server_config(&["management.azure.com", "login.microsoftonline.com"])?;
+        let arm = Arc::new(Arm {
+            endpoint: endpoint.clone(),
+            principal,
+            servers,
+            tokens: Tokens::default(),
+            reads: std::sync::atomic::AtomicU32::new(11_999),
+        });
+        let app = Router::new().fallback(route::answer).with_state(arm);
+        let served = serve(Some(listener), app, Some(tls), Provider::Azure, faults, stop).await?;
+        Ok(Azure { endpoint, served })
+    }
+
+    /// Returns when it has stopped and every connection is closed.
+    pub async fn ended(self) {
+        self.served.ended().await;
+    }
+}

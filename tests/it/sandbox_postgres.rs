@@ -1,0 +1,99 @@
+//! The sandbox's PostgreSQL: who may come in, what is inside, and that the same seed gives the same rows.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use drtui::sandbox::certs::Authority;
+use drtui::sandbox::postgres::seed::{self, Recipe};
+use drtui::sandbox::postgres::{Credentials, DATABASE, Live};
+use drtui::sandbox::rundir::{CLUSTERS, RunDir};
+use drtui::sandbox::{Say, Scale};
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::{Client, Config, NoTls};
+
+fn say() -> Say {
+    Arc::new(|line| println!("{line}"))
+}
+
+fn recipe(seed: u32) -> Recipe {
+    Recipe { seed, scale: Scale::Small, as_of: chrono::NaiveDate::from_ymd_opt(2026, 11, 20).unwrap() }
+}
+
+async fn count(client: &Client, query: &str) -> i64 {
+    client.query_one(query, &[]).await.unwrap().get(0)
+}
+
+async fn check_shape(client: &Client) {
+    let tables = seed::tables(client).await.unwrap();
+    assert!(tables.len() >= 12, "{tables:?}");
+    let ask = |query: &'static str| count(client, query);
+    assert!(ask("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conparentid = 0").await >= 12);
+    assert!(ask("SELECT count(*) FROM pg_partitioned_table").await >= 1);
+    assert!(ask("SELECT count(*) FROM pg_inherits").await >= 12);
+    let without_key =
+        "SELECT count(*) FROM pg_class c WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+         AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p')";
+    assert_eq!(ask(without_key).await, 1);
+    for kind in ["uuid", "bigint", "jsonb", "timestamp with time zone"] {
+        let columns = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' AND data_type = $1";
+        assert!(client.query_one(columns, &[&kind]).await.unwrap().get::<_, i64>(0) > 0, "{kind}");
+    }
+    assert!(ask("SELECT count(*) FROM pg_type WHERE typtype = 'e'").await >= 4);
+    let alone = "SELECT count(*) FROM uploads u JOIN referral_evidence e ON e.id = u.evidence_id WHERE e.referral_id <> u.referral_id";
+    assert_eq!(ask(alone).await, 0, "an upload's evidence is of another referral");
+    let early = "SELECT count(*) FROM allegations a JOIN referrals r ON r.id = a.referral_id WHERE a.created_at < r.created_at";
+    assert_eq!(ask(early).await, 0, "an allegation is older than its referral");
+    let late = "SELECT count(*) FROM referrals WHERE greatest(created_at, updated_at, submitted_at) >= '2026-11-20T00:00:00Z'";
+    assert_eq!(ask(late).await, 0, "a row is newer than the as-of day");
+    let taken = "SELECT nextval(pg_get_serial_sequence('referrals', 'id')) - max(id) FROM referrals";
+    assert_eq!(ask(taken).await, 1, "the sequence does not follow the rows");
+}
+
+async fn check_doors(live: &Live) {
+    let mut plain = Config::new();
+    let access = &live.service;
+    plain.host("127.0.0.1").port(access.port).user(&access.user).dbname(&access.database);
+    plain.password(access.password.expose_secret());
+    let refused = plain.connect(NoTls).await.err().expect("plain text was let in");
+    assert!(refused.to_string().contains("db error"), "{refused}");
+    let refused = format!("{:?}", refused.as_db_error());
+    assert!(refused.contains("no pg_hba.conf entry") && refused.contains("no encryption"), "{refused}");
+
+    let mut wrong = access.clone();
+    wrong.password = SecretString::from("wrong");
+    let refused = wrong.connect("test").await.unwrap_err();
+    assert!(format!("{refused:?}").contains("password authentication failed"), "{refused:?}");
+    assert!(!format!("{access:?}").contains(access.password.expose_secret()), "a password in a debug print");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seeded_server_behind_tls_and_password() {
+    let begun = Instant::now();
+    let run_dir = RunDir::create(&say()).unwrap();
+    let folder = run_dir.path().join(CLUSTERS);
+    let authority = Authority::new().unwrap();
+    let live = Live::start(&folder, &authority, &recipe(42), &Credentials::random(), &say()).await.unwrap();
+    println!("ready after {:.1} s", begun.elapsed().as_secs_f64());
+
+    let client = live.service.connect("test").await.unwrap();
+    check_shape(&client).await;
+    check_doors(&live).await;
+    let (rows, first) = seed::digest(&client).await.unwrap();
+    println!("{rows} rows\n{first}");
+    assert!((295_000..310_000).contains(&rows), "{rows} rows");
+    for (name, seed_of_it) in [("same_seed", 42), ("another_seed", 43)] {
+        client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        let access = live.service.in_database(name);
+        seed::fill(&access, &recipe(seed_of_it)).await.unwrap();
+        let (_, other) = seed::digest(&access.connect("test").await.unwrap()).await.unwrap();
+        assert_eq!(first == other, seed_of_it == 42, "{DATABASE} against {name}:\n{first}\n{other}");
+    }
+
+    let pid = live.postmaster.pid();
+    live.postmaster.stop().await.unwrap();
+    assert!(!PathBuf::from(format!("/proc/{pid}")).exists());
+    let path = run_dir.path().to_path_buf();
+    run_dir.remove().unwrap();
+    assert!(!path.exists());
+}

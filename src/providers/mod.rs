@@ -1,5 +1,103 @@
 //! TALKS: adapters to the outside; domain values out. Never sees the model.
+//!
+//! Each source runs for ever in tasks of its own and reports to one sink: data when it has some, its standing when that
+//! changes. A failure of one is never a failure of another, and takes no value away.
 
+mod azure;
+mod fetch;
+mod kubernetes;
+mod program;
+mod sandbox;
 mod settings;
+mod standing;
+mod web;
+mod words;
+
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 pub use settings::{AzureSettings, KubernetesSettings, Settings, WebSettings};
+
+use self::kubernetes::Kubernetes;
+use crate::domain::feed::Sink;
+use crate::domain::{DeploymentKey, Fault, Source, Target};
+
+/// A change of replicas that the API server has accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scaled {
+    pub from: i32,
+    pub to: i32,
+}
+
+/// A change of replicas that did not end well.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{fault}{}", if *.maybe_applied { "; the change may have been made all the same" } else { "" })]
+pub struct ScaleError {
+    pub fault: Fault,
+    /// True if nobody can say whether the change was made: sense before trying again.
+    pub maybe_applied: bool,
+}
+
+/// The running providers. Dropping this ends their tasks.
+pub struct Providers {
+    kubernetes: Kubernetes,
+    azure: watch::Sender<u64>,
+    monitor: watch::Sender<u64>,
+    web: watch::Sender<u64>,
+    sandbox: Option<std::path::PathBuf>,
+    _tasks: JoinSet<()>,
+}
+
+impl std::fmt::Debug for Providers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Providers").finish_non_exhaustive()
+    }
+}
+
+/// Starts every provider on the current tokio runtime and returns at once. A target without a health page has no
+/// [`Source::Web`].
+pub fn start(settings: &Settings, target: &Target, sink: Sink) -> Providers {
+    let mut tasks = JoinSet::new();
+    let (azure, monitor, web) = (watch::Sender::new(0), watch::Sender::new(0), watch::Sender::new(0));
+    let skips = (azure.subscribe(), monitor.subscribe());
+    azure::start(&settings.azure, target, &sink, skips, &mut tasks);
+    if let Some(url) = &target.health_url {
+        web::start(&settings.web, url.clone(), Sink::clone(&sink), web.subscribe(), &mut tasks);
+    }
+    let kubernetes = Kubernetes::start(&settings.kubernetes, target, sink, &mut tasks);
+    Providers { kubernetes, azure, monitor, web, sandbox: target.sandbox.clone(), _tasks: tasks }
+}
+
+impl Providers {
+    /// Asks a source again now instead of at its next try.
+    pub fn retry_now(&self, source: Source) {
+        let skip = |sender: &watch::Sender<u64>| sender.send_modify(|n| *n += 1);
+        match source {
+            Source::Kubernetes => self.kubernetes.retry_now(),
+            Source::Azure => skip(&self.azure),
+            Source::Monitor => skip(&self.monitor),
+            Source::Web => skip(&self.web),
+        }
+    }
+
+    /// Sets `spec.replicas` of a deployment to `to` if it is `from`, with a write that the server refuses if anybody was
+    /// faster.
+    ///
+    /// # Errors
+    /// [`Fault::Conflict`] if it is not `from` any more; see [`ScaleError::maybe_applied`].
+    pub async fn scale(&self, key: &DeploymentKey, from: i32, to: i32) -> Result<Scaled, ScaleError> {
+        self.kubernetes.scale(key, from, to).await
+    }
+
+    /// Sandbox only: injects the named disaster. Returns what it did, in words.
+    ///
+    /// # Errors
+    /// When this is not a sandbox, or it refuses.
+    pub async fn sandbox_disaster(&self, name: &str) -> Result<String, Fault> {
+        match &self.sandbox {
+            Some(state) => sandbox::disaster(state, name).await,
+            None => Err(Fault::Setup { why: "this is not a sandbox: no disaster is made".to_owned() }),
+        }
+    }
+}

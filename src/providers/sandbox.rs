@@ -21,7 +21,7 @@ struct State {
 
 #[derive(Deserialize)]
 struct Control {
-    url: String,
+    endpoint: String,
     token: SecretString,
 }
 
@@ -40,8 +40,8 @@ pub async fn disaster(state_file: &Path, name: &str) -> Result<String, Fault> {
     let text = tokio::fs::read(state_file).await.map_err(|e| setup(words::cause(&e)))?;
     // The parser's words could quote a secret of the file.
     let state: State = serde_json::from_slice(&text)
-        .map_err(|_| setup("it has no `control` with url and token".to_owned()))?;
-    let mut url = fetch::parse(&state.control.url)?;
+        .map_err(|_| setup("it has no `control` with endpoint and token".to_owned()))?;
+    let mut url = fetch::parse(&state.control.endpoint)?;
     if !matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
         return Err(setup("its control endpoint is not on this machine".to_owned()));
     }

@@ -1,6 +1,8 @@
 //! The terminal guard: takes the terminal, draws whole frames, and gives back exactly what it took, from [`Drop`], from
 //! a panic, on suspension and on every signal the loop hears. Nothing else in drtui writes to the terminal.
 
+mod job;
+
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -11,7 +13,7 @@ use std::thread::ThreadId;
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use crossterm::{queue, terminal};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getpgid, getpgrp, getppid, getsid};
+use nix::unistd::Pid;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
@@ -237,7 +239,7 @@ impl TerminalGuard {
     /// [`resume`](Self::resume) when `Signal::Continue` arrives, not before: the stop may take effect a moment later.
     /// Refused, with the terminal still held, where nobody could continue us (no job-control shell).
     pub fn suspend(&mut self) -> Result<(), TerminalError> {
-        if !a_shell_waits() {
+        if !job::a_shell_waits() {
             return Err(TerminalError::NoShell);
         }
         self.leave();
@@ -349,24 +351,6 @@ fn compose(
     queue!(page, EndSynchronizedUpdate)
 }
 
-/// True if a stopped job of ours can be continued: our group is not orphaned, that is, the parent of its leader is in
-/// our session and in another group. Not so for a session leader (`ssh host drtui`, a window of its own in tmux).
-fn a_shell_waits() -> bool {
-    let group = getpgrp();
-    let leader_parent = if group == Pid::this() { Some(getppid()) } else { parent_of(group) };
-    // The leader may have ended before us; then ask for our own parent.
-    let parent = leader_parent.unwrap_or_else(getppid);
-    getsid(Some(parent)).is_ok() && getsid(Some(parent)) == getsid(None) && getpgid(Some(parent)) != Ok(group)
-}
-
-/// The parent of `process`, from Linux's process table; `None` elsewhere.
-fn parent_of(process: Pid) -> Option<Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name, in parentheses, may hold anything; state and parent follow it.
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -406,11 +390,6 @@ mod tests {
             assert!(bytes.starts_with(b"\x1b[?2026h") && bytes.ends_with(b"\x1b[?2026l"));
             assert_eq!(bytes == empty_frame().unwrap(), same, "{word}: {}", String::from_utf8_lossy(&bytes));
         }
-    }
-
-    #[test]
-    fn our_own_parent_is_found() {
-        assert_eq!(parent_of(Pid::this()), Some(getppid()));
     }
 
     #[test]

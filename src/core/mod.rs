@@ -1,1 +1,26 @@
 //! DECIDES: the model and how messages change it. Pure: no I/O, no clock, no widgets.
+//! `update(&mut Model, Msg) -> Vec<Effect>` is the only door.
+
+pub mod act;
+pub mod command;
+pub mod effect;
+pub mod filter;
+pub mod keymap;
+pub mod layout;
+pub mod list;
+pub mod model;
+pub mod msg;
+pub mod overlays;
+pub mod panes;
+pub mod sense;
+pub mod session;
+pub mod update;
+pub mod when;
+pub mod world;
+
+pub use command::Command;
+pub use effect::Effect;
+pub use model::Model;
+pub use msg::Msg;
+pub use panes::PaneId;
+pub use update::update;

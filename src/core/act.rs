@@ -1,0 +1,304 @@
+//! Changes to the outside world: what is asked, what the guard shows, and the order capture → intent → act → outcome.
+
+use super::effect::Effect;
+use super::model::{Level, Model, Pending};
+use super::overlays::guard::{Guard, Step};
+use super::overlays::palette::Palette;
+use super::overlays::{Overlay, open};
+use super::panes::replicas;
+use super::sense;
+use crate::domain::{Deployment, DeploymentKey, Source};
+use crate::incident::{Action, Entry, Event, Outcome, Undo, UndoKind};
+use crate::runbook::{Do, Item};
+
+/// How long `:arm` may last at most, in minutes.
+pub const ARM_MAX: u32 = 60;
+
+/// True if changes are allowed now; otherwise says what to do first.
+fn allowed(model: &mut Model) -> bool {
+    if model.session.is_none() {
+        model.tell(Level::Warning, "Open an incident first (i): every change is journalled.");
+        return false;
+    }
+    if !model.is_armed() {
+        model.tell(Level::Warning, "Read-only. Enter arms for 15 minutes; then ask again.");
+        open(model, Overlay::Palette(Palette::with("arm 15m")));
+        return false;
+    }
+    true
+}
+
+/// Asks the guard to scale deployments to `to`.
+pub fn scale(model: &mut Model, keys: &[DeploymentKey], to: i32) {
+    if !allowed(model) {
+        return;
+    }
+    let found: Vec<Deployment> =
+        keys.iter().filter_map(|k| replicas::deployment(model, k)).cloned().collect();
+    let steps: Vec<Step> =
+        found.iter().filter(|d| d.wanted != to).map(|d| scale_step(model, d, to)).collect();
+    if steps.is_empty() {
+        model.tell(Level::Info, format!("Nothing to do: already at {to}."));
+        return;
+    }
+    let what = if let [one] = steps.as_slice() {
+        one.target.clone()
+    } else {
+        format!("{} deployments", steps.len())
+    };
+    ask(model, format!("Scale {what} to {to}"), steps);
+}
+
+/// Asks the guard to put back what was captured: for `keys`, or everything that is open.
+pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) {
+    if !allowed(model) {
+        return;
+    }
+    let mut steps = Vec::new();
+    let mut same = Vec::new();
+    let open: Vec<(String, UndoKind)> = model
+        .session
+        .iter()
+        .flat_map(|s| s.state.open_undo())
+        .map(|l| (l.undo.id.clone(), l.undo.kind.clone()))
+        .collect();
+    for (id, kind) in open {
+        let UndoKind::Replicas { deployment, replicas, .. } = kind;
+        if keys.is_some_and(|k| !k.contains(&deployment)) {
+            continue;
+        }
+        match replicas::deployment(model, &deployment).cloned() {
+            Some(d) if d.wanted == replicas => same.push(d.key.name.clone()),
+            Some(d) => {
+                let mut step = scale_step(model, &d, replicas);
+                step.capture = None;
+                step.undoes = Some(id);
+                steps.push(step);
+            }
+            None => model.tell(
+                Level::Error,
+                format!("{deployment} is not there: cannot put {replicas} replicas back"),
+            ),
+        }
+    }
+    if steps.is_empty() {
+        let why = if same.is_empty() {
+            "no captured replicas are open"
+        } else {
+            "wanted counts are as captured already"
+        };
+        model.tell(Level::Info, format!("Nothing to put back: {why}."));
+        return;
+    }
+    ask(model, "Put back captured replicas".into(), steps);
+}
+
+/// Asks the guard for what a checklist item does.
+pub fn item(model: &mut Model, item: &Item) {
+    match &item.action {
+        Some(Do::Scale { scope, to }) => {
+            let keys: Vec<_> = sense::in_scope(model, scope).map(|d| d.key.clone()).collect();
+            if keys.is_empty() {
+                model.tell(Level::Warning, "No deployment of this environment is known yet.");
+                return;
+            }
+            scale(model, &keys, *to);
+            if let (Some(Overlay::Guard(guard)), Some(due)) = (model.overlays.last_mut(), &item.undo) {
+                for step in &mut guard.steps {
+                    step.due = Some(due.clone());
+                }
+            }
+        }
+        Some(Do::Restore { scope }) => {
+            let keys: Vec<_> = sense::in_scope(model, scope).map(|d| d.key.clone()).collect();
+            restore(model, Some(&keys));
+        }
+        None => model
+            .tell(Level::Info, "This item changes nothing by itself: Enter answers it, v shows its notes."),
+    }
+}
+
+/// Asks the guard for a sandbox disaster.
+pub fn disaster(model: &mut Model, name: &str) {
+    if model.target.sandbox.is_none() {
+        model.tell(Level::Warning, "Disasters exist in the sandbox only.");
+        return;
+    }
+    let name = if name.is_empty() { "rows-deleted" } else { name };
+    let action = Action::SandboxDisaster { name: name.to_owned() };
+    let step = Step {
+        target: "the sandbox's live database".into(),
+        old: "as it is".into(),
+        new: format!("after {name}"),
+        command: action.command_line(),
+        action,
+        note: Some("Deletes and corrupts rows the way an errant job would.".into()),
+        capture: None,
+        undoes: None,
+        due: None,
+    };
+    open(model, Overlay::Guard(Guard::new(format!("Make a disaster: {name}"), vec![step], None)));
+}
+
+fn scale_step(model: &Model, d: &Deployment, to: i32) -> Step {
+    let action = Action::Scale { deployment: d.key.clone(), from: d.wanted, to };
+    let captured =
+        model.session.as_ref().and_then(|s| s.open_capture(&d.key).map(|(id, n)| (id.to_owned(), n)));
+    let mut notes = Vec::new();
+    if let Some(set) = replicas::drift(model, d) {
+        notes.push(format!("someone set {} after we set {set}: this writes over it", d.wanted));
+    }
+    if let Some(hpa) = &d.hpa {
+        let then = if to == 0 { "pauses at 0, resumes above" } else { "steers again above 0" };
+        notes.push(format!("autoscaler {} {}–{} {then}", hpa.name, hpa.min, hpa.max));
+    }
+    if model.unwell(Source::Kubernetes) {
+        notes.push(format!("value is old: {}", model.standing(Source::Kubernetes)));
+    }
+    Step {
+        target: d.key.to_string(),
+        old: format!("{} replicas, {} ready", d.wanted, d.ready),
+        new: format!("{to} replicas"),
+        command: action.command_line(),
+        note: (!notes.is_empty()).then(|| notes.join("; ")),
+        // What is recorded is what was there before the incident's first change, not what the incident made of it.
+        capture: captured.is_none().then(|| UndoKind::Replicas {
+            deployment: d.key.clone(),
+            replicas: d.wanted,
+            hpa: d.hpa.clone(),
+        }),
+        undoes: captured.filter(|(_, n)| *n == to).map(|(id, _)| id),
+        due: None,
+        action,
+    }
+}
+
+fn ask(model: &mut Model, title: String, steps: Vec<Step>) {
+    let typed = model.target.production.then(|| model.target.environment.clone());
+    open(model, Overlay::Guard(Guard::new(title, steps, typed)));
+}
+
+/// The person accepted: the world must still be as the dialog showed it, and we must still be armed.
+pub fn accept(model: &mut Model, guard: Guard) -> Vec<Effect> {
+    let sandbox_only = guard.steps.iter().all(|s| matches!(s.action, Action::SandboxDisaster { .. }));
+    if !sandbox_only && !model.is_armed() {
+        model.tell(Level::Error, "Not done: the arming has run out. :arm 15m and ask again.");
+        return Vec::new();
+    }
+    if let Some(moved) = guard.steps.iter().find_map(|s| moved(model, &s.action)) {
+        model.tell(Level::Error, format!("Not done: {moved} since the dialog opened. Look, and ask again."));
+        return Vec::new();
+    }
+    let mut events = Vec::new();
+    let mut effects = Vec::new();
+    for step in guard.steps {
+        let Some(session) = model.session.as_mut() else {
+            // Only the sandbox's disasters may happen outside an incident.
+            if let Action::SandboxDisaster { .. } = step.action {
+                model.pending.insert("d0".into(), Pending { action: step.action.clone(), running: true });
+                effects.push(Effect::Run { id: "d0".into(), action: step.action });
+            }
+            continue;
+        };
+        let id = session.new_action_id();
+        if let Some(kind) = step.capture {
+            events.push(Event::Captured { undo: Undo { id: session.new_undo_id(), kind, due: step.due } });
+        }
+        model.pending.insert(id.clone(), Pending { action: step.action.clone(), running: false });
+        events.push(Event::Intended { id, action: step.action, command: step.command, undoes: step.undoes });
+    }
+    model.panes.replicas.marked.clear();
+    if !events.is_empty() {
+        effects.push(Effect::Journal(events));
+    }
+    effects
+}
+
+fn moved(model: &Model, action: &Action) -> Option<String> {
+    let Action::Scale { deployment, from, .. } = action else { return None };
+    match replicas::deployment(model, deployment) {
+        Some(d) if d.wanted == *from => None,
+        Some(d) => Some(format!("{} went from {from} to {}", deployment.name, d.wanted)),
+        None => Some(format!("{} is gone", deployment.name)),
+    }
+}
+
+/// An entry is on disk: if it is the intent of a change that waits for it, the change may be made now.
+pub fn on_journalled(model: &mut Model, entry: &Entry) -> Option<Effect> {
+    let Event::Intended { id, action, .. } = &entry.event else { return None };
+    let pending = model.pending.get_mut(id).filter(|p| !p.running)?;
+    pending.running = true;
+    Some(Effect::Run { id: id.clone(), action: action.clone() })
+}
+
+/// The journal refused: changes whose intent is not on disk are dropped.
+pub fn on_journal_failed(model: &mut Model, why: &str) {
+    let before = model.pending.len();
+    model.pending.retain(|_, p| p.running);
+    let dropped = before - model.pending.len();
+    let tail = if dropped > 0 { format!(" {dropped} changes were NOT made.") } else { String::new() };
+    model.tell(Level::Error, format!("The journal cannot be written: {why}.{tail}"));
+}
+
+/// A change ended.
+pub fn acted(model: &mut Model, id: String, action: Action, outcome: Outcome) -> Vec<Effect> {
+    model.pending.remove(&id);
+    match &outcome {
+        Outcome::Done { result } => {
+            if let Action::Scale { deployment, from, to } = &action
+                && replicas::deployment(model, deployment).is_some_and(|d| d.wanted == *from)
+                && from != to
+            {
+                model.awaiting.insert(deployment.clone(), *from);
+            }
+            model.tell(Level::Info, format!("Done: {result}"));
+        }
+        Outcome::Failed { why } => {
+            model.tell(Level::Error, format!("NOT done: {}: {why}", action.command_line()))
+        }
+        Outcome::Unknown { why } => {
+            let text =
+                format!("UNKNOWN whether done: {}: {why}. Look before trying again.", action.command_line());
+            model.tell(Level::Error, text);
+        }
+    }
+    if model.session.is_some() && id != "d0" {
+        vec![Effect::Journal(vec![Event::Finished { id, outcome }])]
+    } else {
+        Vec::new()
+    }
+}
+
+/// `:arm 15m`: allows changes for a bounded time.
+pub fn arm(model: &mut Model, argument: &str) -> Vec<Effect> {
+    if model.session.is_none() {
+        model.tell(Level::Warning, "Open an incident first (i): every change is journalled.");
+        return Vec::new();
+    }
+    let text = if argument.is_empty() { "15m" } else { argument };
+    let minutes = text.trim_end_matches('m').parse::<u32>().ok().filter(|m| (1..=ARM_MAX).contains(m));
+    let Some(minutes) = minutes else {
+        model.tell(
+            Level::Warning,
+            format!("`{text}` is not a time to arm for: say 1m to {ARM_MAX}m, e.g. :arm 15m."),
+        );
+        return Vec::new();
+    };
+    let until = model.now + chrono::Duration::minutes(i64::from(minutes));
+    model.armed_until = Some(until);
+    model.tell(Level::Warning, format!("ARMED for {minutes} minutes. :disarm goes back to read-only."));
+    vec![Effect::Journal(vec![Event::Armed { until }])]
+}
+
+/// Back to read-only.
+pub fn disarm(model: &mut Model, why: &str) -> Vec<Effect> {
+    if model.armed_until.take().is_none() {
+        return Vec::new();
+    }
+    model.tell(Level::Info, format!("Read-only: {why}."));
+    if model.session.is_some() {
+        vec![Effect::Journal(vec![Event::Disarmed { why: why.to_owned() }])]
+    } else {
+        Vec::new()
+    }
+}

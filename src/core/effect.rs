@@ -1,0 +1,34 @@
+//! What `update` asks the runtime to do, as plain data.
+
+use crate::domain::Source;
+use crate::incident::{Action, Event};
+
+/// One thing to do. Outcomes come back as messages.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Create a journal whose first entry is this `Event::Opened`. Answer: `Msg::Opened`.
+    OpenIncident(Event),
+    /// Append and fsync these events in order. Answer: `Msg::Journalled` or `Msg::JournalFailed`.
+    Journal(Vec<Event>),
+    /// Make the change. Only ever asked for after its intent is journalled. Answer: `Msg::Acted`.
+    Run { id: String, action: Action },
+    /// Skip the wait before the next try.
+    RetryNow(Source),
+    /// Put text on the clipboard (OSC 52). Answer: `Msg::Copied`.
+    Copy(String),
+    /// Capture the mouse, or release it for the terminal's own selection.
+    Mouse(bool),
+    /// Stop like any job (Ctrl-Z).
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+    /// Panic, to prove that the terminal survives it. Exists only under a test switch.
+    Panic,
+}
+
+impl Effect {
+    /// True for effects that change the outside world.
+    pub fn is_mutating(&self) -> bool {
+        matches!(self, Effect::Run { .. })
+    }
+}

@@ -1,0 +1,73 @@
+//! The `/` filter: fuzzy words, `!word` for absence, `field:word` for one column. All words must hold.
+
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+
+/// A parsed filter, ready to be asked many times.
+#[derive(Debug)]
+pub struct Filter {
+    words: Vec<Word>,
+    matcher: Matcher,
+    buffer: Vec<char>,
+}
+
+#[derive(Debug)]
+struct Word {
+    field: Option<String>,
+    absent: bool,
+    pattern: Pattern,
+    plain: String,
+}
+
+impl Filter {
+    pub fn new(text: &str) -> Filter {
+        let words = text.split_whitespace().map(Word::new).collect();
+        Filter { words, matcher: Matcher::new(Config::DEFAULT), buffer: Vec::new() }
+    }
+
+    /// True if a row with these `(field, value)` pairs passes.
+    pub fn admits(&mut self, fields: &[(&str, &str)]) -> bool {
+        let Filter { words, matcher, buffer } = self;
+        words.iter().all(|word| {
+            let mut values = fields
+                .iter()
+                .filter(|(name, _)| word.field.as_ref().is_none_or(|f| name.starts_with(f.as_str())))
+                .map(|(_, value)| *value);
+            if word.absent {
+                values.all(|v| !v.to_lowercase().contains(&word.plain))
+            } else {
+                values.any(|v| word.pattern.score(Utf32Str::new(v, buffer), matcher).is_some())
+            }
+        })
+    }
+}
+
+impl Word {
+    fn new(text: &str) -> Word {
+        let (absent, rest) = text.strip_prefix('!').map_or((false, text), |r| (true, r));
+        let (field, value) = match rest.split_once(':') {
+            Some((f, v)) if !f.is_empty() => (Some(f.to_lowercase()), v),
+            _ => (None, rest),
+        };
+        Word {
+            field,
+            absent,
+            pattern: Pattern::parse(value, CaseMatching::Ignore, Normalization::Smart),
+            plain: value.to_lowercase(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_fields_and_absence() {
+        let row = [("name", "refer-serious-misconduct-worker"), ("status", "CrashLoopBackOff")];
+        let admits = |text: &str| Filter::new(text).admits(&row);
+        assert!(admits("") && admits("rsmwork") && admits("misconduct worker"));
+        assert!(!admits("zebra") && !admits("!worker") && admits("!web"));
+        assert!(admits("status:crash") && !admits("status:running") && admits("!status:running"));
+    }
+}

@@ -1,0 +1,251 @@
+//! The whole state of the cockpit, as plain data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::Duration;
+
+use super::layout::{self, Layout};
+use super::overlays::Overlay;
+use super::panes::{PaneId, Panes};
+use super::session::Session;
+use super::world::{World, trouble};
+use crate::domain::{DeploymentKey, Phase, Source, Target, Utc, clock};
+use crate::incident::Action;
+use crate::runbook::Runbook;
+
+/// How long a plain message stays in sight.
+const TOAST: Duration = Duration::seconds(6);
+/// How many messages are kept.
+const MESSAGES_MAX: usize = 200;
+
+/// What the cockpit starts with.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Start {
+    pub now: Utc,
+    pub size: (u16, u16),
+    pub target: Target,
+    /// `user@host`
+    pub who: String,
+    pub runbooks: Vec<Runbook>,
+    pub theme: String,
+    pub themes: Vec<String>,
+    /// Enables `:panic`.
+    pub test_switches: bool,
+}
+
+/// The state. Everything that is drawn follows from it.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub now: Utc,
+    pub size: (u16, u16),
+    pub target: Target,
+    pub who: String,
+    pub runbooks: Vec<Runbook>,
+    pub world: World,
+    /// The open incident, if any.
+    pub session: Option<Session>,
+    /// Changes on their way, by action id.
+    pub pending: BTreeMap<String, Pending>,
+    /// Scaled deployments whose new count the watch has not shown yet: the count before.
+    pub awaiting: BTreeMap<DeploymentKey, i32>,
+    /// Drift already put on record: deployment and the count seen.
+    pub drift_told: BTreeSet<(DeploymentKey, i32)>,
+    pub armed_until: Option<Utc>,
+    pub panes: Panes,
+    pub focus: PaneId,
+    pub zoom: bool,
+    pub overlays: Vec<Overlay>,
+    pub messages: Vec<Message>,
+    pub theme: String,
+    pub themes: Vec<String>,
+    pub mouse: bool,
+    pub away: Away,
+    pub test_switches: bool,
+    pub quit: bool,
+}
+
+/// A change that has been asked for and has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    pub action: Action,
+    /// False while its intent is not on disk yet.
+    pub running: bool,
+}
+
+/// Whether the person is here, and what to tell when they come back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Away {
+    pub last_input: Utc,
+    /// Since when the terminal has not had the focus.
+    pub unfocused: Option<Utc>,
+    pub bookmark: Option<Bookmark>,
+}
+
+/// What a person who was away needs to know to go on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bookmark {
+    pub since: Utc,
+    pub last_done: Option<String>,
+    pub current: Option<String>,
+    pub changed: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Info,
+    Warning,
+    /// Stays in sight until dismissed.
+    Error,
+}
+
+/// Something the cockpit told the person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    pub at: Utc,
+    pub level: Level,
+    pub text: String,
+    pub dismissed: bool,
+}
+
+impl Model {
+    pub fn new(start: Start) -> Model {
+        Model {
+            now: start.now,
+            size: start.size,
+            target: start.target,
+            who: start.who,
+            runbooks: start.runbooks,
+            world: World::default(),
+            session: None,
+            pending: BTreeMap::new(),
+            awaiting: BTreeMap::new(),
+            drift_told: BTreeSet::new(),
+            armed_until: None,
+            panes: Panes::default(),
+            focus: PaneId::Checklist,
+            zoom: false,
+            overlays: Vec::new(),
+            messages: Vec::new(),
+            theme: start.theme,
+            themes: start.themes,
+            mouse: true,
+            away: Away { last_input: start.now, unfocused: None, bookmark: None },
+            test_switches: start.test_switches,
+            quit: false,
+        }
+    }
+
+    pub fn layout(&self) -> Layout {
+        layout::layout(self.size.0, self.size.1, self.focus, self.zoom)
+    }
+
+    /// The runbook in use: the incident's, else the first.
+    pub fn runbook(&self) -> Option<&Runbook> {
+        match &self.session {
+            Some(session) => self.runbooks.iter().find(|r| r.id == session.runbook_id()),
+            None => self.runbooks.first(),
+        }
+    }
+
+    /// True while changes are allowed.
+    pub fn is_armed(&self) -> bool {
+        self.armed_until.is_some_and(|until| until > self.now)
+    }
+
+    pub fn tell(&mut self, level: Level, text: impl Into<String>) {
+        let message = Message { at: self.now, level, text: text.into(), dismissed: false };
+        self.messages.push(message);
+        if self.messages.len() > MESSAGES_MAX {
+            self.messages.remove(0);
+        }
+    }
+
+    /// The message to show: the newest that is neither dismissed nor, unless it is an error, older than six seconds.
+    pub fn toast(&self) -> Option<&Message> {
+        self.messages
+            .iter()
+            .rev()
+            .find(|m| !m.dismissed && (m.level == Level::Error || m.at + TOAST > self.now))
+    }
+
+    /// Dismisses what is in sight; false if nothing was.
+    pub fn dismiss(&mut self) -> bool {
+        let had = self.toast().is_some() || self.away.bookmark.is_some();
+        for message in &mut self.messages {
+            message.dismissed = true;
+        }
+        self.away.bookmark = None;
+        had
+    }
+
+    /// When something visible changes by time alone (UTC): the loop sleeps until then.
+    pub fn next_wake(&self) -> Utc {
+        let second = self.now + Duration::seconds(1);
+        let mut wake = clock::next_minute(self.now);
+        if let Some(until) = self.armed_until.filter(|u| *u > self.now) {
+            wake = wake.min(if until - self.now <= Duration::seconds(60) { second } else { until });
+        }
+        if let Some(toast) = self.toast().filter(|t| t.level != Level::Error) {
+            wake = wake.min(toast.at + TOAST);
+        }
+        for source in Source::ALL {
+            let (phase, as_of, _, _) = self.world.phase(source);
+            match phase {
+                // Ages and countdowns run only while something is wrong.
+                Phase::Stale { .. } | Phase::AuthExpired { .. } | Phase::Denied { .. } => {
+                    wake = wake.min(second)
+                }
+                Phase::Polling { every_s } => {
+                    if let Some(late) = as_of.map(|at| at + overdue(*every_s)) {
+                        wake = wake.min(if late > self.now { late } else { second });
+                    }
+                }
+                Phase::Loading | Phase::Live => {}
+            }
+        }
+        wake
+    }
+
+    /// What the terminal's title says.
+    pub fn title(&self) -> String {
+        let stale = Source::ALL.iter().filter(|s| self.unwell(**s)).count();
+        let drill = if self.target.exercise { "EXERCISE " } else { "" };
+        let tail = if stale > 0 { format!(" · {stale} stale") } else { String::new() };
+        format!("drtui {drill}{} {}{tail}", self.target.service, self.target.environment)
+    }
+
+    /// True if a source has failed, or has not been heard of for longer than it should.
+    pub fn unwell(&self, source: Source) -> bool {
+        let (phase, as_of, _, _) = self.world.phase(source);
+        match phase {
+            Phase::Loading | Phase::Live => false,
+            Phase::Polling { every_s } => as_of.is_some_and(|at| at + overdue(*every_s) <= self.now),
+            Phase::Stale { .. } | Phase::AuthExpired { .. } | Phase::Denied { .. } => true,
+        }
+    }
+
+    /// One line on how we stand with a source: `live`, `every 30 s`, `87 s old, refused, retry in 4 s`.
+    pub fn standing(&self, source: Source) -> String {
+        let (phase, as_of, _, next_try) = self.world.phase(source);
+        if !self.unwell(source) {
+            return match phase {
+                Phase::Loading => "waiting…".into(),
+                Phase::Polling { every_s } => format!("every {every_s} s"),
+                _ => "live".into(),
+            };
+        }
+        let age =
+            as_of.map_or_else(|| "no data yet".into(), |at| format!("{} old", clock::span(self.now - at)));
+        let why = if phase.is_healthy() { "overdue".into() } else { trouble(phase) };
+        let retry = next_try
+            .filter(|at| *at > self.now)
+            .map(|at| format!(", retry in {}", clock::span(at - self.now + Duration::milliseconds(999))))
+            .unwrap_or_default();
+        format!("{age}{retry}: {why}")
+    }
+}
+
+/// After how long without an answer a polled value counts as old.
+fn overdue(every_s: u32) -> Duration {
+    Duration::seconds(i64::from(every_s) * 2 + 10)
+}

@@ -1,0 +1,72 @@
+//! What lies over the panes: a stack of plain values. The top one gets the keys; each file decides for its own.
+
+pub mod answer;
+pub mod guard;
+pub mod ledger;
+pub mod opening;
+pub mod palette;
+pub mod prompt;
+pub mod reader;
+
+use crossterm::event::{KeyCode, KeyEvent};
+use tui_input::Input;
+use tui_input::backend::crossterm::EventHandler;
+
+use super::effect::Effect;
+use super::model::Model;
+
+/// An overlay with its state.
+#[derive(Debug, Clone)]
+pub enum Overlay {
+    /// Help, messages or an item's details: text to scroll.
+    Reader(reader::Reader),
+    Palette(palette::Palette),
+    /// One line to type: note, reason, filter.
+    Prompt(prompt::Prompt),
+    Answer(answer::Answer),
+    Guard(guard::Guard),
+    Ledger(ledger::Ledger),
+    Opening(opening::Opening),
+}
+
+/// Puts an overlay on top.
+pub fn open(model: &mut Model, overlay: Overlay) {
+    model.overlays.push(overlay);
+}
+
+/// Gives a key to the top overlay. It is taken off first; a handler that stays puts itself back.
+pub fn key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+    match model.overlays.pop() {
+        Some(Overlay::Reader(it)) => it.key(model, key),
+        Some(Overlay::Palette(it)) => it.key(model, key),
+        Some(Overlay::Prompt(it)) => it.key(model, key),
+        Some(Overlay::Answer(it)) => it.key(model, key),
+        Some(Overlay::Guard(it)) => it.key(model, key),
+        Some(Overlay::Ledger(it)) => it.key(model, key),
+        Some(Overlay::Opening(it)) => it.key(model, key),
+        None => Vec::new(),
+    }
+}
+
+/// Pasted text goes into the top overlay's field, never anywhere else.
+pub fn paste(model: &mut Model, text: &str) {
+    let clean = crate::domain::text::clean(text);
+    let input = match model.overlays.last_mut() {
+        Some(Overlay::Palette(it)) => Some(&mut it.input),
+        Some(Overlay::Prompt(it)) => Some(&mut it.input),
+        Some(Overlay::Guard(it)) if it.typed.is_some() => Some(&mut it.input),
+        Some(Overlay::Opening(it)) => it.field_mut(),
+        _ => None,
+    };
+    if let Some(input) = input {
+        for c in clean.chars().take(500) {
+            input.handle(tui_input::InputRequest::InsertChar(c));
+        }
+    }
+}
+
+/// Edits a one-line field; true if the key was for it.
+fn edit(input: &mut Input, key: &KeyEvent) -> bool {
+    let printable = matches!(key.code, KeyCode::Char(_)) && input.value().len() >= 2_000;
+    !printable && input.handle_event(&crossterm::event::Event::Key(*key)).is_some()
+}

@@ -1,0 +1,87 @@
+//! The command palette: every command by name, run with what is typed after it.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+use tui_input::Input;
+
+use super::{Overlay, edit, open};
+use crate::core::command::{Command, Danger, REGISTRY, Spec};
+use crate::core::effect::Effect;
+use crate::core::model::Model;
+use crate::core::update;
+
+/// The palette's field and selection.
+#[derive(Debug, Clone, Default)]
+pub struct Palette {
+    pub input: Input,
+    pub selected: usize,
+}
+
+impl Palette {
+    /// A palette with text already typed.
+    pub fn with(text: &str) -> Palette {
+        Palette { input: Input::new(text.to_owned()), selected: 0 }
+    }
+
+    /// The commands that match, best first; the one named exactly stands on top.
+    pub fn matches(&self, model: &Model) -> Vec<&'static Spec> {
+        let text = self.input.value().trim();
+        let name = text.split_whitespace().next().unwrap_or("");
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let pattern = Pattern::parse(name, CaseMatching::Ignore, Normalization::Smart);
+        let mut buffer = Vec::new();
+        let mut found: Vec<(u32, &Spec)> = REGISTRY
+            .iter()
+            .filter(|s| available(model, s))
+            .filter_map(|s| {
+                let exact = if s.name == name { 10_000 } else { 0 };
+                let by_name =
+                    pattern.score(Utf32Str::new(s.name, &mut buffer), &mut matcher).map(|n| n + 100);
+                let by_words = pattern.score(Utf32Str::new(s.summary, &mut buffer), &mut matcher);
+                by_name.or(by_words).map(|n| (n + exact, s))
+            })
+            .collect();
+        found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        found.into_iter().map(|(_, s)| s).collect()
+    }
+
+    pub(super) fn key(mut self, model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+        let count = self.matches(model).len();
+        match key.code {
+            KeyCode::Esc => return Vec::new(),
+            KeyCode::Up => self.selected = self.selected.saturating_sub(1),
+            KeyCode::Down => self.selected = (self.selected + 1).min(count.saturating_sub(1)),
+            KeyCode::Tab => {
+                if let Some(spec) = self.matches(model).get(self.selected) {
+                    self = Palette::with(&format!("{} ", spec.name));
+                }
+            }
+            KeyCode::Enter => {
+                let Some(spec) = self.matches(model).get(self.selected).copied() else {
+                    let text = format!("No command is called `{}`.", self.input.value());
+                    model.tell(crate::core::model::Level::Warning, text);
+                    return Vec::new();
+                };
+                let argument =
+                    self.input.value().trim().split_once(' ').map_or("", |(_, a)| a.trim()).to_owned();
+                return update::run(model, spec.command, &argument);
+            }
+            _ => {
+                if edit(&mut self.input, key) {
+                    self.selected = 0;
+                }
+            }
+        }
+        open(model, Overlay::Palette(self));
+        Vec::new()
+    }
+}
+
+/// False for commands that do not exist here: the sandbox's outside it, test switches in earnest.
+pub fn available(model: &Model, spec: &Spec) -> bool {
+    match spec.command {
+        Command::Panic => model.test_switches,
+        _ => spec.danger != Danger::Sandbox || model.target.sandbox.is_some(),
+    }
+}

@@ -1,0 +1,113 @@
+//! One line to type: a note, a reason, a filter.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use tui_input::Input;
+
+use super::{Overlay, edit, open};
+use crate::core::effect::Effect;
+use crate::core::model::{Level, Model};
+use crate::core::panes::{self, PaneId};
+use crate::domain::Sensed;
+use crate::incident::{Event, Mark};
+
+/// What the line is for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    Filter(PaneId),
+    /// A note, on an item or on the incident.
+    Note(Option<String>),
+    /// Why an item is overridden, with what was sensed when the person decided.
+    Override {
+        item: String,
+        title: String,
+        sensed: Option<Sensed>,
+    },
+    /// Why an answered item is opened again.
+    Reopen {
+        item: String,
+        title: String,
+    },
+    /// Why a captured state is not put back.
+    Waive {
+        undo: String,
+        what: String,
+    },
+    /// One sentence to close the incident with.
+    Close,
+}
+
+/// The prompt.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    pub kind: Kind,
+    pub input: Input,
+}
+
+impl Prompt {
+    pub fn new(kind: Kind) -> Prompt {
+        Prompt { kind, input: Input::default() }
+    }
+
+    /// A prompt with text already typed.
+    pub fn with(kind: Kind, text: &str) -> Prompt {
+        Prompt { kind, input: Input::new(text.to_owned()) }
+    }
+
+    /// The question.
+    pub fn label(&self) -> String {
+        match &self.kind {
+            Kind::Filter(pane) => format!("Filter {}: words, !word, field:word", pane.title().to_lowercase()),
+            Kind::Note(None) => "Note for the timeline".into(),
+            Kind::Note(Some(_)) => "Note on this item".into(),
+            Kind::Override { title, .. } => format!("Override `{title}`: why? Your name goes on record"),
+            Kind::Reopen { title, .. } => format!("Open `{title}` again: why?"),
+            Kind::Waive { what, .. } => format!("Do NOT put back ({what}): why? Your name goes on record"),
+            Kind::Close => "Close the incident: one sentence for the record".into(),
+        }
+    }
+
+    pub(super) fn key(mut self, model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+        match key.code {
+            KeyCode::Esc => {
+                if let Kind::Filter(pane) = self.kind {
+                    panes::set_filter(model, pane, String::new());
+                }
+                return Vec::new();
+            }
+            KeyCode::Enter => return self.enter(model),
+            _ => {
+                edit(&mut self.input, key);
+                if let Kind::Filter(pane) = self.kind {
+                    panes::set_filter(model, pane, self.input.value().to_owned());
+                }
+            }
+        }
+        open(model, Overlay::Prompt(self));
+        Vec::new()
+    }
+
+    fn enter(self, model: &mut Model) -> Vec<Effect> {
+        let text = crate::domain::text::clean(self.input.value().trim());
+        if let Kind::Filter(_) = self.kind {
+            return Vec::new();
+        }
+        if text.is_empty() {
+            model.tell(Level::Warning, "Type a few words, or Esc to leave it.");
+            open(model, Overlay::Prompt(self));
+            return Vec::new();
+        }
+        let event = match self.kind {
+            Kind::Filter(_) => return Vec::new(),
+            Kind::Note(item) => Event::Noted { text, item },
+            Kind::Override { item, title, sensed } => {
+                // The answer dialog below has its answer.
+                model.overlays.retain(|o| !matches!(o, Overlay::Answer(_)));
+                Event::Answered { item, title, mark: Mark::Overridden, sensed, reason: Some(text) }
+            }
+            Kind::Reopen { item, title } => Event::Reopened { item, title, why: text },
+            Kind::Waive { undo, .. } => Event::Waived { undo, reason: text },
+            Kind::Close => Event::Closed { summary: text },
+        };
+        vec![Effect::Journal(vec![event])]
+    }
+}

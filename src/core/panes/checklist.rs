@@ -1,0 +1,137 @@
+//! Checklist: the runbook's items with their marks, what is sensed for the selected one, and where to go on.
+
+use crate::core::filter::Filter;
+use crate::core::model::Model;
+use crate::domain::clock;
+use crate::incident::Mark;
+use crate::runbook::{Item, Section};
+
+/// A row is a section's title or an item.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Row {
+    Section(String),
+    Item(String),
+}
+
+/// A line above the rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Head {
+    /// Title and condition: is this the right runbook?
+    Condition(String),
+    Goal(String),
+    /// What is known by heart.
+    Memory(String),
+    /// What to press when no incident is open.
+    Invite(String),
+    /// For a person who comes back.
+    Away(String),
+}
+
+/// Rows that pass the filter; sections without a row are left out.
+pub fn rows(model: &Model) -> Vec<Row> {
+    let mut filter = Filter::new(&model.panes.checklist.filter);
+    let mut rows = Vec::new();
+    for section in model.runbook().iter().flat_map(|r| r.sections.iter()) {
+        let items: Vec<_> = section.items.iter().filter(|i| admits(model, &mut filter, section, i)).collect();
+        if !items.is_empty() {
+            rows.push(Row::Section(section.id.clone()));
+            rows.extend(items.into_iter().map(|i| Row::Item(i.id.clone())));
+        }
+    }
+    rows
+}
+
+fn admits(model: &Model, filter: &mut Filter, section: &Section, item: &Item) -> bool {
+    let role = item.role.map_or("", |r| r.word());
+    filter.admits(&[
+        ("title", &item.title),
+        ("section", &section.title),
+        ("role", role),
+        ("status", mark(model, &item.id).word()),
+    ])
+}
+
+/// Rows before the filter.
+pub fn total(model: &Model) -> usize {
+    model.runbook().map_or(0, |r| r.sections.iter().map(|s| s.items.len() + 1).sum())
+}
+
+pub fn mark(model: &Model, item: &str) -> Mark {
+    model.session.as_ref().map_or(Mark::Open, |s| s.state.mark(item))
+}
+
+/// The selected item.
+pub fn selected(model: &Model) -> Option<&Item> {
+    match model.panes.checklist.selected.as_ref()? {
+        Row::Item(id) => model.runbook()?.item(id),
+        Row::Section(_) => None,
+    }
+}
+
+/// The first item that is not answered, in the runbook's order.
+pub fn current(model: &Model) -> Option<&Item> {
+    model.runbook()?.items().find(|i| mark(model, &i.id) == Mark::Open)
+}
+
+/// The lines above the rows.
+pub fn head(model: &Model) -> Vec<Head> {
+    let Some(runbook) = model.runbook() else {
+        return vec![Head::Invite("No runbook could be read: see messages (M)".into())];
+    };
+    let mut lines = vec![Head::Condition(format!("{}: {}", runbook.title.to_uppercase(), runbook.condition))];
+    if model.size.1 >= 24 {
+        lines.push(Head::Goal(format!("Goal: {}", runbook.goal)));
+    }
+    if model.session.is_none() {
+        lines.push(Head::Invite("No incident is open. i opens one: its journal starts then.".into()));
+    }
+    if !runbook.memory.is_empty() {
+        lines.push(Head::Memory(runbook.memory.join(" · ").to_uppercase()));
+    }
+    if let Some(mark) = &model.away.bookmark {
+        lines.extend(away_lines(model, mark).into_iter().map(Head::Away));
+    }
+    lines
+}
+
+fn away_lines(model: &Model, mark: &crate::core::model::Bookmark) -> Vec<String> {
+    let mut lines =
+        vec![format!("You were away {}. Esc puts this away.", clock::span(model.now - mark.since))];
+    if let Some(done) = &mark.last_done {
+        lines.push(format!("Last done: {done}"));
+    }
+    if let Some(current) = &mark.current {
+        lines.push(format!("Now: {current}"));
+    }
+    if mark.changed.is_empty() {
+        lines.push("Nothing changed meanwhile.".into());
+    }
+    lines.extend(mark.changed.iter().rev().take(3).rev().map(|c| format!("Meanwhile: {c}")));
+    lines
+}
+
+/// Lines below the rows for what is sensed for the selected item, out of `lines` in all.
+pub fn detail_lines(lines: u16) -> u16 {
+    match lines {
+        0..=6 => 0,
+        7..=12 => 3,
+        _ => 4,
+    }
+}
+
+pub fn copy_text(model: &Model) -> Option<String> {
+    let item = selected(model)?;
+    item.commands
+        .first()
+        .cloned()
+        .or_else(|| item.links.first().map(|l| l.url.clone()))
+        .or(Some(item.title.clone()))
+}
+
+/// One line for the strip: `3/14 done`.
+pub fn summary(model: &Model) -> String {
+    let Some(runbook) = model.runbook() else { return "no runbook".into() };
+    let total = runbook.items().count();
+    let open = runbook.items().filter(|i| mark(model, &i.id) == Mark::Open).count();
+    format!("{}/{total} done", total - open)
+}

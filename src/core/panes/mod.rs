@@ -1,0 +1,208 @@
+//! The panes: each file decides what rows its pane has, what its commands do, and what copying a row copies.
+
+pub mod checklist;
+pub mod postgres;
+pub mod replicas;
+pub mod timeline;
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::inner;
+use super::list::{List, Move};
+use super::model::Model;
+use crate::domain::DeploymentKey;
+
+/// The panes, in the order of their number keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaneId {
+    Checklist,
+    Replicas,
+    Postgres,
+    Timeline,
+}
+
+impl PaneId {
+    pub const ALL: [PaneId; 4] = [PaneId::Checklist, PaneId::Replicas, PaneId::Postgres, PaneId::Timeline];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            PaneId::Checklist => "Checklist",
+            PaneId::Replicas => "Replicas",
+            PaneId::Postgres => "Postgres",
+            PaneId::Timeline => "Timeline",
+        }
+    }
+
+    /// The number key that focuses the pane.
+    pub fn number(self) -> u8 {
+        match self {
+            PaneId::Checklist => 1,
+            PaneId::Replicas => 2,
+            PaneId::Postgres => 3,
+            PaneId::Timeline => 4,
+        }
+    }
+
+    /// The next or previous pane, round and round.
+    pub fn step(self, forward: bool) -> PaneId {
+        match (self, forward) {
+            (PaneId::Checklist, true) | (PaneId::Postgres, false) => PaneId::Replicas,
+            (PaneId::Replicas, true) | (PaneId::Timeline, false) => PaneId::Postgres,
+            (PaneId::Postgres, true) | (PaneId::Checklist, false) => PaneId::Timeline,
+            (PaneId::Timeline, true) | (PaneId::Replicas, false) => PaneId::Checklist,
+        }
+    }
+}
+
+/// Selection and scrolling of every pane.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Panes {
+    pub checklist: List<checklist::Row>,
+    pub replicas: List<DeploymentKey>,
+    pub postgres: List<String>,
+    pub timeline: List<timeline::Row>,
+    /// The timeline stays at its newest row until the person moves away from it.
+    pub timeline_held: bool,
+}
+
+/// Lines above the rows inside the pane's border: a table head, or what the checklist says first.
+pub fn head_lines(model: &Model, pane: PaneId) -> u16 {
+    match pane {
+        PaneId::Replicas | PaneId::Postgres => 1,
+        PaneId::Checklist => checklist::head(model).len() as u16,
+        PaneId::Timeline => 0,
+    }
+}
+
+/// Rows that fit into a pane now.
+pub fn height(model: &Model, pane: PaneId) -> usize {
+    let lines = model.layout().rect(pane).map(inner).map_or(0, |r| r.height);
+    let lines = lines.saturating_sub(head_lines(model, pane));
+    usize::from(match pane {
+        PaneId::Postgres => lines.saturating_sub(postgres::detail_lines(lines)),
+        PaneId::Checklist => lines.saturating_sub(checklist::detail_lines(lines)),
+        PaneId::Replicas | PaneId::Timeline => lines,
+    })
+}
+
+/// Applies an expression to the list of a pane with its rows and height.
+macro_rules! with_list {
+    ($model:expr, $pane:expr, |$list:ident, $rows:ident, $height:ident| $body:expr) => {{
+        let $height = height($model, $pane);
+        match $pane {
+            PaneId::Checklist => {
+                let $rows = checklist::rows($model);
+                let $list = &mut $model.panes.checklist;
+                $body
+            }
+            PaneId::Replicas => {
+                let $rows = replicas::rows($model);
+                let $list = &mut $model.panes.replicas;
+                $body
+            }
+            PaneId::Postgres => {
+                let $rows = postgres::rows($model);
+                let $list = &mut $model.panes.postgres;
+                $body
+            }
+            PaneId::Timeline => {
+                let $rows = timeline::rows($model);
+                let $list = &mut $model.panes.timeline;
+                $body
+            }
+        }
+    }};
+}
+
+/// Keeps every selection on a row that exists and in sight.
+pub fn settle(model: &mut Model) {
+    for pane in PaneId::ALL {
+        with_list!(model, pane, |list, rows, height| list.settle(&rows, height));
+    }
+    if !model.panes.timeline_held {
+        with_list!(model, PaneId::Timeline, |list, rows, height| list.go(&rows, Move::Last, height));
+    }
+}
+
+/// Moves the selection of a pane.
+pub fn go(model: &mut Model, pane: PaneId, to: Move) {
+    with_list!(model, pane, |list, rows, height| list.go(&rows, to, height));
+    hold_timeline(model, pane);
+}
+
+/// Turns the wheel over a pane.
+pub fn wheel(model: &mut Model, pane: PaneId, down: bool) {
+    with_list!(model, pane, |list, rows, height| list.wheel(&rows, down, height));
+    hold_timeline(model, pane);
+}
+
+/// Selects the row that is drawn `line` lines below the top of the pane's rows.
+pub fn click(model: &mut Model, pane: PaneId, line: usize) {
+    with_list!(model, pane, |list, rows, _height| {
+        let index = list.top + line;
+        list.select_index(&rows, index);
+    });
+    hold_timeline(model, pane);
+}
+
+/// The pane's filter text.
+pub fn filter(model: &Model, pane: PaneId) -> &str {
+    match pane {
+        PaneId::Checklist => &model.panes.checklist.filter,
+        PaneId::Replicas => &model.panes.replicas.filter,
+        PaneId::Postgres => &model.panes.postgres.filter,
+        PaneId::Timeline => &model.panes.timeline.filter,
+    }
+}
+
+pub fn set_filter(model: &mut Model, pane: PaneId, text: String) {
+    match pane {
+        PaneId::Checklist => model.panes.checklist.filter = text,
+        PaneId::Replicas => model.panes.replicas.filter = text,
+        PaneId::Postgres => model.panes.postgres.filter = text,
+        PaneId::Timeline => model.panes.timeline.filter = text,
+    }
+}
+
+/// Rows shown and rows in all, for the filter's count.
+pub fn counts(model: &Model, pane: PaneId) -> (usize, usize) {
+    match pane {
+        PaneId::Checklist => (checklist::rows(model).len(), checklist::total(model)),
+        PaneId::Replicas => {
+            (replicas::rows(model).len(), model.world.deployments.value.as_ref().map_or(0, |m| m.len()))
+        }
+        PaneId::Postgres => {
+            (postgres::rows(model).len(), model.world.servers.value.as_ref().map_or(0, |m| m.len()))
+        }
+        PaneId::Timeline => (timeline::rows(model).len(), timeline::total(model)),
+    }
+}
+
+/// What `y` copies from the pane.
+pub fn copy_text(model: &Model, pane: PaneId) -> Option<String> {
+    match pane {
+        PaneId::Checklist => checklist::copy_text(model),
+        PaneId::Replicas => replicas::copy_text(model),
+        PaneId::Postgres => postgres::copy_text(model),
+        PaneId::Timeline => timeline::copy_text(model),
+    }
+}
+
+/// One line about the pane, for the strip on small screens.
+pub fn summary(model: &Model, pane: PaneId) -> String {
+    match pane {
+        PaneId::Checklist => checklist::summary(model),
+        PaneId::Replicas => replicas::summary(model),
+        PaneId::Postgres => postgres::summary(model),
+        PaneId::Timeline => timeline::summary(model),
+    }
+}
+
+fn hold_timeline(model: &mut Model, pane: PaneId) {
+    if pane == PaneId::Timeline {
+        let rows = timeline::rows(model);
+        let last = rows.len().saturating_sub(1);
+        model.panes.timeline_held = model.panes.timeline.position(&rows).is_some_and(|p| p < last);
+    }
+}

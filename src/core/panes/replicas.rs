@@ -1,0 +1,75 @@
+//! Replicas: every deployment of the environment, by watch; drift against what the incident did.
+
+use crate::core::filter::Filter;
+use crate::core::model::Model;
+use crate::domain::{Deployment, DeploymentKey};
+use crate::incident::Action;
+
+/// The deployments that pass the filter, the service's own first.
+pub fn rows(model: &Model) -> Vec<DeploymentKey> {
+    let Some(map) = &model.world.deployments.value else { return Vec::new() };
+    let text = model.panes.replicas.filter.trim();
+    let mut filter = Filter::new(text);
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for d in map.values() {
+        if text.is_empty() || filter.admits(&[("name", &d.key.name), ("status", &status(model, d))]) {
+            if model.target.owns(&d.key.name) { own.push(d.key.clone()) } else { others.push(d.key.clone()) }
+        }
+    }
+    own.append(&mut others);
+    own
+}
+
+pub fn deployment<'a>(model: &'a Model, key: &DeploymentKey) -> Option<&'a Deployment> {
+    model.world.deployments.value.as_ref()?.get(key)
+}
+
+/// The replicas captured before the incident changed this deployment, while they are not put back.
+pub fn was(model: &Model, key: &DeploymentKey) -> Option<i32> {
+    model.session.as_ref()?.open_capture(key).map(|(_, replicas)| replicas)
+}
+
+/// The count this incident last set, where the deployment wants another one now: someone scaled it meanwhile.
+pub fn drift(model: &Model, d: &Deployment) -> Option<i32> {
+    let set = model.session.as_ref()?.last_set(&d.key)?;
+    let ours = |p: &crate::core::model::Pending| matches!(&p.action, Action::Scale { deployment, .. } if *deployment == d.key);
+    let moving = model.awaiting.get(&d.key) == Some(&d.wanted) || model.pending.values().any(ours);
+    (set != d.wanted && !moving).then_some(set)
+}
+
+/// A deployment's state in words: `ready`, `2 of 4 ready`, `stopped`, `stopping, 1 left`, a waiting reason, drift.
+pub fn status(model: &Model, d: &Deployment) -> String {
+    let mut parts = Vec::new();
+    if let Some(set) = drift(model, d) {
+        parts.push(format!("DRIFT: we set {set}, someone set {}", d.wanted));
+    }
+    parts.push(if d.wanted == 0 && d.total == 0 {
+        "stopped".into()
+    } else if d.wanted == 0 {
+        format!("stopping, {} left", d.total)
+    } else if d.ready >= d.wanted && d.updated >= d.wanted && d.total == d.wanted {
+        "ready".into()
+    } else {
+        format!("{} of {} ready", d.ready, d.wanted)
+    });
+    parts.extend(d.waiting.iter().take(2).cloned());
+    parts.join(", ")
+}
+
+pub fn copy_text(model: &Model) -> Option<String> {
+    let key = model.panes.replicas.selected.as_ref()?;
+    Some(format!("kubectl -n {} get deployment {}", key.namespace, key.name))
+}
+
+/// One line for the strip: `2/4 ready`.
+pub fn summary(model: &Model) -> String {
+    let Some(map) = &model.world.deployments.value else { return "…".into() };
+    let (mut ready, mut wanted, mut drifted) = (0, 0, 0);
+    for d in map.values().filter(|d| model.target.owns(&d.key.name)) {
+        ready += d.ready;
+        wanted += d.wanted;
+        drifted += usize::from(drift(model, d).is_some());
+    }
+    let drift = if drifted > 0 { format!(" !{drifted} drift") } else { String::new() };
+    format!("{ready}/{wanted} ready{drift}")
+}

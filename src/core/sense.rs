@@ -1,0 +1,193 @@
+//! Answers the runbook's probes from what the providers know. Pure; never asks anybody.
+
+use crate::core::model::Model;
+use crate::domain::{Deployment, Sensed, ServerClass, Source, Verdict};
+use crate::runbook::{Compare, Expect, Item, Probe, Scope, Value, Which};
+
+/// A probe's bare answer.
+enum Answer {
+    Number(i64),
+    Word(String),
+    Unknown,
+}
+
+/// What the item's probe sees now; `None` if the item has no probe.
+pub fn sense(model: &Model, item: &Item) -> Option<Sensed> {
+    let probe = item.sense.as_ref()?;
+    let (answer, words, source) = ask(model, probe);
+    let (as_of, label, unwell) = match source {
+        Some(source) => {
+            let (_, as_of, _, _) = model.world.phase(source);
+            (as_of, source.word().to_owned(), model.unwell(source))
+        }
+        None => (Some(model.now), "undo ledger".to_owned(), false),
+    };
+    // An old value proves nothing: the source could have moved on unseen.
+    let verdict = if unwell { Verdict::Unknown } else { judge(model, probe, item.verify.as_ref(), &answer) };
+    Some(Sensed { value: words, source: label, as_of, verdict })
+}
+
+/// What the item's probe must show, in words; `None` where nothing is expected.
+pub fn expectation(model: &Model, item: &Item) -> Option<String> {
+    let expect = item.verify.as_ref()?;
+    let sign = match expect.compare {
+        Compare::Equal => "",
+        Compare::NotEqual => "not ",
+        Compare::AtLeast => "at least ",
+        Compare::AtMost => "at most ",
+    };
+    let value = match &expect.value {
+        Value::Number(n) => n.to_string(),
+        Value::Word(w) => w.clone(),
+        Value::Captured => match captured(model, item.sense.as_ref()) {
+            Some(n) => format!("{n} (as captured)"),
+            None => "what was captured (nothing yet)".into(),
+        },
+    };
+    Some(format!("{sign}{value}"))
+}
+
+/// The deployments in a scope.
+pub fn in_scope<'a>(model: &'a Model, scope: &'a Scope) -> impl Iterator<Item = &'a Deployment> {
+    let app = model.target.app.as_str();
+    model.world.deployments.value.iter().flat_map(|m| m.values()).filter(move |d| {
+        let name = d.key.name.as_str();
+        model.target.owns(name)
+            && match scope {
+                Scope::App => true,
+                Scope::Web => name == app || name.strip_prefix(app) == Some("-web"),
+                Scope::Suffix(s) => {
+                    name.strip_prefix(app).and_then(|r| r.strip_prefix('-')) == Some(s.as_str())
+                }
+            }
+    })
+}
+
+fn ask(model: &Model, probe: &Probe) -> (Answer, String, Option<Source>) {
+    match probe {
+        Probe::ReplicasWanted { scope } => replicas(model, scope, "wanted", |d| d.wanted),
+        Probe::ReplicasReady { scope } => replicas(model, scope, "ready", |d| d.ready),
+        Probe::ServerState { which } => {
+            let found = model.world.servers.value.as_ref().map(|all| {
+                let states: Vec<_> =
+                    all.iter().filter(|s| s.class == class(*which)).map(|s| s.state.clone()).collect();
+                if states.is_empty() { "absent".to_owned() } else { states.join(", ") }
+            });
+            word(found, Source::Azure)
+        }
+        Probe::ServerCount { which } => match &model.world.servers.value {
+            Some(all) => {
+                let n = all.iter().filter(|s| s.class == class(*which)).count();
+                (Answer::Number(n as i64), format!("{n} listed"), Some(Source::Azure))
+            }
+            None => unknown(Source::Azure),
+        },
+        Probe::ServiceHealth => {
+            let health = model.world.health.value.as_ref();
+            let status = health.map(|h| h.status.map_or_else(|| "no answer".to_owned(), |s| s.to_string()));
+            match (health, status) {
+                (Some(h), Some(status)) => {
+                    let up = if h.is_up() { "up" } else { "down" };
+                    (Answer::Word(up.into()), format!("{up} ({status})"), Some(Source::Web))
+                }
+                _ => unknown(Source::Web),
+            }
+        }
+        Probe::UndoOpen => match &model.session {
+            Some(session) => {
+                let n = session.state.open_undo().count();
+                (Answer::Number(n as i64), format!("{n} open"), None)
+            }
+            None => (Answer::Unknown, "no incident is open".into(), None),
+        },
+    }
+}
+
+fn replicas(
+    model: &Model,
+    scope: &Scope,
+    what: &str,
+    count: impl Fn(&Deployment) -> i32,
+) -> (Answer, String, Option<Source>) {
+    if model.world.deployments.value.is_none() {
+        return unknown(Source::Kubernetes);
+    }
+    let (mut sum, mut wanted, mut parts) = (0, 0, Vec::new());
+    for d in in_scope(model, scope) {
+        sum += i64::from(count(d));
+        wanted += i64::from(d.wanted);
+        parts.push(format!("{} {}", short_name(model, d), count(d)));
+    }
+    if parts.is_empty() {
+        return (Answer::Unknown, "no such deployment".into(), Some(Source::Kubernetes));
+    }
+    let of = if what == "ready" { format!(" of {wanted} wanted") } else { String::new() };
+    (Answer::Number(sum), format!("{sum} {what}{of} ({})", parts.join(", ")), Some(Source::Kubernetes))
+}
+
+/// `web` or `worker` for `app` and `app-worker`.
+pub fn short_name(model: &Model, d: &Deployment) -> String {
+    match d.key.name.strip_prefix(model.target.app.as_str()) {
+        Some("") => "web".into(),
+        Some(rest) => rest.trim_start_matches('-').to_owned(),
+        None => d.key.name.clone(),
+    }
+}
+
+fn word(found: Option<String>, source: Source) -> (Answer, String, Option<Source>) {
+    match found {
+        Some(text) => (Answer::Word(text.clone()), text, Some(source)),
+        None => unknown(source),
+    }
+}
+
+fn unknown(source: Source) -> (Answer, String, Option<Source>) {
+    (Answer::Unknown, "not known yet".into(), Some(source))
+}
+
+fn class(which: Which) -> ServerClass {
+    match which {
+        Which::Live => ServerClass::Live,
+        Which::Ptr => ServerClass::Ptr,
+    }
+}
+
+fn judge(model: &Model, probe: &Probe, expect: Option<&Expect>, answer: &Answer) -> Verdict {
+    let Some(expect) = expect else { return Verdict::Unknown };
+    let holds = match (answer, &expect.value) {
+        (Answer::Number(n), Value::Number(want)) => compare(expect.compare, *n, *want),
+        (Answer::Number(n), Value::Captured) => match captured(model, Some(probe)) {
+            Some(want) => compare(expect.compare, *n, want),
+            None => return Verdict::Unknown,
+        },
+        (Answer::Word(w), Value::Word(want)) => match expect.compare {
+            Compare::Equal => w.eq_ignore_ascii_case(want),
+            Compare::NotEqual => !w.eq_ignore_ascii_case(want),
+            Compare::AtLeast | Compare::AtMost => return Verdict::Unknown,
+        },
+        _ => return Verdict::Unknown,
+    };
+    if holds { Verdict::Pass } else { Verdict::Fail }
+}
+
+fn compare(how: Compare, found: i64, want: i64) -> bool {
+    match how {
+        Compare::Equal => found == want,
+        Compare::NotEqual => found != want,
+        Compare::AtLeast => found >= want,
+        Compare::AtMost => found <= want,
+    }
+}
+
+/// Sum of the replicas ever captured in this incident for the probe's deployments.
+fn captured(model: &Model, probe: Option<&Probe>) -> Option<i64> {
+    let (Probe::ReplicasWanted { scope } | Probe::ReplicasReady { scope }) = probe? else { return None };
+    let session = model.session.as_ref()?;
+    let mut sum = None;
+    for d in in_scope(model, scope) {
+        // A deployment that was never changed counts as it is wanted now.
+        let count = session.captured(&d.key).unwrap_or(d.wanted);
+        sum = Some(sum.unwrap_or(0) + i64::from(count));
+    }
+    session.has_captures().then_some(sum).flatten()
+}

@@ -1,0 +1,206 @@
+//! Header, strip, footer and toast.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::parts::{ends, hint, nth, put};
+use super::theme::{Role, Theme};
+use crate::core::Model;
+use crate::core::command::{REGISTRY, Scope, label};
+use crate::core::model::Level;
+use crate::core::overlays::palette::available;
+use crate::core::panes::{self, PaneId, checklist};
+use crate::domain::{Source, clock, text};
+
+/// The header: where we are, what is true, how fresh it is.
+pub fn header(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
+    let buffer = frame.buffer_mut();
+    put(band(model, theme, area.width), nth(area, 0), buffer);
+    if area.height >= 3 {
+        put(incident(model, theme, area.width), nth(area, 1), buffer);
+        put(sources(model, theme, area.width), nth(area, 2), buffer);
+    } else if Source::ALL.iter().any(|s| model.unwell(*s)) {
+        put(sources(model, theme, area.width), nth(area, 1), buffer);
+    } else {
+        put(incident(model, theme, area.width), nth(area, 1), buffer);
+    }
+}
+
+fn band<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
+    let target = &model.target;
+    let style = theme.style(if target.production { Role::BandProduction } else { Role::BandOther });
+    let mut left = Vec::new();
+    if target.exercise {
+        left.push(Span::styled(" EXERCISE ", theme.style(Role::Exercise)));
+    }
+    left.push(Span::styled(format!(" {} ", target.environment.to_uppercase()), style));
+    left.push(Span::styled(format!("{} ", target.service), style));
+    if width >= 100 {
+        left.push(Span::styled(format!("· {} · {} ", target.cluster, target.namespace), style));
+    }
+    let clocks = format!(" {} {} ", clock::london_hm(model.now), clock::utc_hm(model.now));
+    let right = vec![arming(model, theme), Span::styled(clocks, style)];
+    ends(left, right, width).style(style)
+}
+
+fn arming<'a>(model: &Model, theme: &Theme) -> Span<'a> {
+    match model.armed_until.filter(|_| model.is_armed()) {
+        Some(until) => {
+            // Minutes round up: `ARMED 1 m` never outlasts the arming.
+            let left = until - model.now;
+            let left = if left.num_seconds() > 60 { left + chrono::Duration::seconds(59) } else { left };
+            Span::styled(format!(" ARMED {} ", clock::span(left)), theme.style(Role::Armed))
+        }
+        None => Span::styled(" READ-ONLY ", theme.style(Role::ReadOnly)),
+    }
+}
+
+fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
+    let Some(facts) = model.session.as_ref().and_then(|s| s.state.facts.as_ref()) else {
+        return Line::from(vec![
+            Span::styled(" no incident open ", theme.style(Role::Dim)),
+            Span::styled("· i opens one", theme.style(Role::Dim)),
+        ]);
+    };
+    let since = |at| clock::span(model.now - at);
+    let mut parts = vec![format!("declared {} ago", since(facts.opened_at))];
+    if let Some(at) = facts.detected_at {
+        parts.push(format!("noticed {} ago", since(at)));
+    }
+    parts.push(facts.disrupted_at.map_or("began: not known".into(), |at| format!("began {} ago", since(at))));
+    let rto = model.runbook().and_then(|r| r.rto_minutes);
+    let origin = facts.disrupted_at.or(facts.detected_at).unwrap_or(facts.opened_at);
+    let (rto_text, late) = match rto {
+        Some(minutes) => {
+            let left = origin + chrono::Duration::minutes(i64::from(minutes)) - model.now;
+            let late = left < chrono::Duration::zero();
+            (
+                if late {
+                    format!("RTO MISSED by {}", clock::span(-left))
+                } else {
+                    format!("RTO in {}", clock::span(left))
+                },
+                late,
+            )
+        }
+        None => ("RTO not agreed".into(), false),
+    };
+    let title = facts.runbook.title.to_uppercase();
+    let mut left = vec![
+        Span::styled(format!(" {title} "), theme.style(Role::Title)),
+        Span::styled(format!("· {} · ", parts.join(" · ")), theme.style(Role::Text)),
+        Span::styled(rto_text, theme.style(if late { Role::Danger } else { Role::Text })),
+    ];
+    let mut right = Vec::new();
+    if let Some(due) = model.session.as_ref().and_then(|s| s.update_due()) {
+        let late = due <= model.now;
+        let words = if late {
+            format!(" UPDATE OVERDUE since {} ", clock::london_hm(due))
+        } else {
+            format!(" update due {} ", clock::london_hm(due))
+        };
+        right.push(Span::styled(words, theme.style(if late { Role::Warn } else { Role::Dim })));
+    }
+    let open = model.session.as_ref().map_or(0, |s| s.state.open_undo().count());
+    if open > 0 {
+        left.insert(1, Span::styled(format!("{open} UNDO OPEN "), theme.style(Role::Warn)));
+    }
+    ends(left, right, width)
+}
+
+fn sources<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
+    let mut spans = Vec::new();
+    // What is wrong comes first: it must not be cut off.
+    let (bad, good): (Vec<_>, Vec<_>) = Source::ALL.into_iter().partition(|s| model.unwell(*s));
+    for source in bad {
+        spans.push(Span::styled(format!(" ! {} ", source.word()), theme.style(Role::Warn)));
+        spans.push(Span::styled(format!("{} ", model.standing(source)), theme.style(Role::Stale)));
+    }
+    for source in good {
+        let (sign, role) = match model.world.phase(source).0 {
+            crate::domain::Phase::Loading => ("…", Role::Dim),
+            _ => ("●", Role::Ok),
+        };
+        spans.push(Span::styled(format!(" {sign} "), theme.style(role)));
+        let words = match (source, &model.world.health.value) {
+            (Source::Web, Some(health)) => {
+                let up = if health.is_up() { "UP" } else { "DOWN" };
+                let status = health.status.map_or_else(|| "no answer".into(), |s| s.to_string());
+                format!("service {up} ({status}) ")
+            }
+            _ => format!("{} {} ", source.word(), model.standing(source)),
+        };
+        let down = source == Source::Web && model.world.health.value.as_ref().is_some_and(|h| !h.is_up());
+        spans.push(Span::styled(words, theme.style(if down { Role::Warn } else { Role::Dim })));
+    }
+    ends(spans, Vec::new(), width)
+}
+
+/// On small screens: the panes that do not show, each in a few words.
+pub fn strip(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
+    if area.height == 0 {
+        return;
+    }
+    let mut spans = Vec::new();
+    for pane in PaneId::ALL {
+        let here = pane == model.focus;
+        let style = theme.style(if here { Role::Title } else { Role::Dim });
+        spans.push(Span::styled(
+            format!(" {}", pane.number()),
+            theme.style(if here { Role::Title } else { Role::Key }),
+        ));
+        spans.push(Span::styled(
+            format!(" {} ", if here { pane.title().to_owned() } else { panes::summary(model, pane) }),
+            style,
+        ));
+    }
+    put(ends(spans, Vec::new(), area.width), area, frame.buffer_mut());
+}
+
+/// The footer: the keys that matter where the focus is.
+pub fn footer(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
+    let mut spans = Vec::new();
+    let mut shown = 0;
+    let hinted = |scope: Scope| {
+        REGISTRY.iter().filter(move |s| s.scope == scope && !s.hint.is_empty() && !s.keys.is_empty())
+    };
+    for spec in hinted(Scope::Pane(model.focus)).chain(hinted(Scope::Everywhere)) {
+        let useless = match spec.command {
+            crate::core::Command::Incident => model.session.is_some(),
+            crate::core::Command::Note | crate::core::Command::Ledger => model.session.is_none(),
+            crate::core::Command::Do => checklist::selected(model).is_none_or(|i| i.action.is_none()),
+            _ => false,
+        };
+        if shown < 6 && !useless && available(model, spec) {
+            spans.extend(hint(theme, &spec.keys.first().map(|k| label(k)).unwrap_or_default(), spec.hint));
+            shown += 1;
+        }
+    }
+    let right = [hint(theme, ":", "commands"), hint(theme, "?", "help")].concat();
+    put(ends(spans, right, area.width), area, frame.buffer_mut());
+}
+
+/// The message in sight, in the footer's place.
+pub fn toast(model: &Model, theme: &Theme, footer: Rect, frame: &mut Frame<'_>) {
+    let Some(message) = model.toast() else { return };
+    let (sign, role) = match message.level {
+        Level::Info => ("i", Role::Info),
+        Level::Warning => ("!", Role::Warn),
+        Level::Error => ("✗", Role::Danger),
+    };
+    let tail = if message.level == Level::Error { "  (Esc)" } else { "" };
+    let lines = super::parts::wrap(&format!("{sign} {}{tail}", message.text), footer.width.saturating_sub(2));
+    let height = (lines.len() as u16).clamp(1, 4);
+    let y = (footer.y + 1).saturating_sub(height);
+    let area = Rect::new(footer.x, y, footer.width, height);
+    frame.render_widget(ratatui::widgets::Clear, area);
+    for (n, line) in lines.iter().take(usize::from(height)).enumerate() {
+        let shown = format!(" {}", text::clean(line));
+        put(
+            Line::styled(super::parts::cell(&shown, usize::from(area.width)), theme.style(role)),
+            nth(area, n as u16),
+            frame.buffer_mut(),
+        );
+    }
+}

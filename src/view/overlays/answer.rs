@@ -1,0 +1,71 @@
+//! Draws the answer dialog: value, source and age first, then the keys that may answer.
+
+use ratatui::Frame;
+use ratatui::text::{Line, Span};
+
+use crate::core::overlays::answer::{Answer, choices};
+use crate::core::{Model, sense};
+use crate::domain::{Verdict, clock};
+use crate::view::parts::{hint, nth, put, window, wrap};
+use crate::view::theme::{Role, Theme};
+
+pub fn draw(model: &Model, theme: &Theme, answer: &Answer, frame: &mut Frame<'_>) {
+    let Some(item) = model.runbook().and_then(|r| r.item(&answer.item)) else { return };
+    let choices = choices(model, item);
+    let width = 84.min(frame.area().width);
+    let dim = theme.style(Role::Dim);
+    let mut lines = Vec::new();
+    for text in item.notes.iter().take(2) {
+        lines.extend(wrap(text, width - 4).into_iter().take(3).map(|l| Line::styled(l, dim)));
+    }
+    lines.push(Line::default());
+    match &choices.sensed {
+        Some(sensed) => {
+            let (word, role) = match sensed.verdict {
+                Verdict::Pass => ("as it must be", Role::Ok),
+                Verdict::Fail => ("NOT as it must be", Role::Danger),
+                Verdict::Unknown => ("cannot be judged", Role::Warn),
+            };
+            lines.push(Line::from(vec![
+                Span::styled("sensed   ", dim),
+                Span::styled(sensed.value.clone(), theme.style(Role::Title)),
+            ]));
+            let age = sensed.as_of.map_or_else(
+                || "never heard of".into(),
+                |at| format!("{} ago, {}", clock::span(model.now - at), clock::both(at)),
+            );
+            lines.push(Line::from(vec![
+                Span::styled("source   ", dim),
+                Span::raw(format!("{} · {age}", sensed.source)),
+            ]));
+            let expects = sense::expectation(model, item).unwrap_or_else(|| "nothing in particular".into());
+            lines.push(Line::from(vec![Span::styled("must be  ", dim), Span::raw(expects)]));
+            lines.push(Line::from(vec![
+                Span::styled("verdict  ", dim),
+                Span::styled(word, theme.style(role)),
+            ]));
+        }
+        None => lines.push(Line::styled("sensed   nothing: only a person can tell", dim)),
+    }
+    lines.push(Line::default());
+    lines.extend(wrap(choices.why, width - 4).into_iter().map(|l| Line::styled(l, theme.style(Role::Text))));
+    lines.push(Line::default());
+    let mut keys = Vec::new();
+    if choices.verify {
+        keys.extend(hint(theme, "Enter", "[x] verified"));
+    }
+    if choices.said {
+        keys.extend(hint(theme, "s", "[~] said done"));
+    }
+    keys.extend(hint(theme, "o", "[!] override"));
+    if item.action.is_some() {
+        keys.extend(hint(theme, "d", "do it"));
+    }
+    keys.extend(hint(theme, "n", "note"));
+    keys.extend(hint(theme, "Esc", "leave"));
+    lines.push(Line::from(keys));
+    let inner = window(&item.title, Role::BorderFocus, theme, (width, lines.len() as u16 + 2), frame);
+    for (n, line) in lines.into_iter().enumerate() {
+        put(line, nth(inner, n as u16), frame.buffer_mut());
+    }
+}

@@ -1,0 +1,139 @@
+//! Draws the smaller dialogs: palette, prompt, ledger, opening form.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::field;
+use crate::core::Model;
+use crate::core::command::label;
+use crate::core::overlays::ledger::Ledger;
+use crate::core::overlays::opening::Opening;
+use crate::core::overlays::palette::Palette;
+use crate::core::overlays::prompt::Prompt;
+use crate::core::panes::timeline::undo_text;
+use crate::domain::clock;
+use crate::view::parts::{cell, cell_right, highlight, hint, nth, put, window, wrap};
+use crate::view::theme::{Role, Theme};
+
+pub fn palette(model: &Model, theme: &Theme, it: &Palette, frame: &mut Frame<'_>) {
+    let height = 20.min(frame.area().height);
+    let inner = window("Commands", Role::BorderFocus, theme, (90, height), frame);
+    field(": ", &it.input, true, theme, nth(inner, 0), frame);
+    let rows = Rect::new(inner.x, inner.y + 2, inner.width, inner.height.saturating_sub(2));
+    let found = it.matches(model);
+    let first = (it.selected + 1).saturating_sub(usize::from(rows.height));
+    let buffer = frame.buffer_mut();
+    if found.is_empty() {
+        put(Line::styled("No command matches.", theme.style(Role::Dim)), rows, buffer);
+    }
+    for (n, spec) in found.iter().skip(first).take(usize::from(rows.height)).enumerate() {
+        let key = spec.keys.first().map(|k| label(k)).unwrap_or_default();
+        let name = format!("{} {}", spec.name, spec.argument);
+        let line = Line::from(vec![
+            Span::styled(cell(&name, 24), theme.style(Role::Text)),
+            Span::styled(cell_right(&key, 6), theme.style(Role::Key)),
+            Span::styled(format!("  {}", spec.summary), theme.style(Role::Dim)),
+        ]);
+        put(line, nth(rows, n as u16), buffer);
+        if first + n == it.selected {
+            highlight(nth(rows, n as u16), theme.style(Role::Selected), buffer);
+        }
+    }
+}
+
+pub fn prompt(theme: &Theme, it: &Prompt, frame: &mut Frame<'_>) {
+    let width = 90.min(frame.area().width);
+    let label = wrap(&it.label(), width.saturating_sub(4));
+    let inner = window("", Role::BorderFocus, theme, (width, label.len() as u16 + 4), frame);
+    for (n, line) in label.iter().enumerate() {
+        put(Line::styled(line.clone(), theme.style(Role::Title)), nth(inner, n as u16), frame.buffer_mut());
+    }
+    let rest = label.len() as u16;
+    field("> ", &it.input, true, theme, nth(inner, rest), frame);
+    let keys = [hint(theme, "Enter", "keep"), hint(theme, "Esc", "leave")].concat();
+    put(Line::from(keys), nth(inner, rest + 1), frame.buffer_mut());
+}
+
+pub fn ledger(model: &Model, theme: &Theme, it: &Ledger, frame: &mut Frame<'_>) {
+    let records = model.session.as_ref().map_or(&[][..], |s| s.state.ledger.as_slice());
+    let height = (records.len() as u16 + 5).min(frame.area().height);
+    let inner =
+        window("Undo ledger: what must still be put back", Role::BorderFocus, theme, (100, height), frame);
+    let rows = Rect::new(inner.x, inner.y, inner.width, inner.height.saturating_sub(2));
+    let first = (it.selected + 1).saturating_sub(usize::from(rows.height));
+    let buffer = frame.buffer_mut();
+    if records.is_empty() {
+        put(Line::styled("Nothing was changed so far.", theme.style(Role::Dim)), rows, buffer);
+    }
+    for (n, record) in records.iter().skip(first).take(usize::from(rows.height)).enumerate() {
+        let (state, role) = match &record.ended {
+            None => ("OPEN".to_owned(), Role::Warn),
+            Some(end) if end.put_back => (format!("put back {}", clock::london_hm(end.at)), Role::Ok),
+            Some(end) => (format!("waived by {}", end.who), Role::Danger),
+        };
+        let line = Line::from(vec![
+            Span::styled(cell(&record.undo.id, 5), theme.style(Role::Key)),
+            Span::styled(cell(&state, 20), theme.style(role)),
+            Span::styled(undo_text(&record.undo.kind), theme.style(Role::Text)),
+        ]);
+        put(line, nth(rows, n as u16), buffer);
+        if first + n == it.selected {
+            highlight(nth(rows, n as u16), theme.style(Role::Selected), buffer);
+        }
+    }
+    let keys =
+        [hint(theme, "b", "put back"), hint(theme, "w", "waive, saying why"), hint(theme, "Esc", "leave")]
+            .concat();
+    put(Line::from(keys), nth(inner, inner.height.saturating_sub(1)), buffer);
+}
+
+pub fn opening(model: &Model, theme: &Theme, it: &Opening, frame: &mut Frame<'_>) {
+    let width = 92.min(frame.area().width);
+    let inner = window("Open an incident", Role::BorderFocus, theme, (width, 14), frame);
+    let runbook = model.runbooks.get(it.runbook);
+    let title = runbook.map_or("none could be read", |r| r.title.as_str());
+    let drill = if model.target.exercise {
+        "EXERCISE: the record says that this is a drill."
+    } else {
+        "This is not a drill."
+    };
+    let dim = theme.style(Role::Dim);
+    let picked = theme.style(if it.field == 0 { Role::Input } else { Role::Text });
+    let more = if model.runbooks.len() > 1 {
+        format!(" {} of {}, ← →", it.runbook + 1, model.runbooks.len())
+    } else {
+        String::new()
+    };
+    let buffer = frame.buffer_mut();
+    put(Line::styled(drill, theme.style(Role::Warn)), nth(inner, 0), buffer);
+    put(
+        Line::from(vec![
+            Span::styled("runbook  ", dim),
+            Span::styled(title.to_owned(), picked),
+            Span::styled(more, dim),
+        ]),
+        nth(inner, 2),
+        buffer,
+    );
+    let condition = runbook.map_or_else(String::new, |r| format!("when {}", r.condition));
+    put(Line::styled(condition, dim), nth(inner, 3), buffer);
+    put(
+        Line::styled("Times: 13:41 or 13:41:07 or 2026-11-20 13:41 (London), 13:41Z (UTC).", dim),
+        nth(inner, 8),
+        buffer,
+    );
+    let problem = wrap(it.problem.as_deref().unwrap_or(""), inner.width);
+    for (n, line) in problem.into_iter().take(2).enumerate() {
+        put(Line::styled(line, theme.style(Role::Danger)), nth(inner, 9 + n as u16), buffer);
+    }
+    let keys = [
+        hint(theme, "Enter", "open it, on record"),
+        hint(theme, "Tab", "next field"),
+        hint(theme, "Esc", "leave"),
+    ]
+    .concat();
+    put(Line::from(keys), nth(inner, inner.height.saturating_sub(1)), buffer);
+    field("began    (blank: not known) ", &it.began, it.field == 1, theme, nth(inner, 5), frame);
+    field("noticed  (blank: now)       ", &it.noticed, it.field == 2, theme, nth(inner, 6), frame);
+}

@@ -1,0 +1,117 @@
+//! Draws the guard: every change with target, old and new value and command line; Cancel first.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::field;
+use crate::core::Model;
+use crate::core::overlays::guard::{Guard, Step};
+use crate::view::parts::{hint, nth, put, window, wrap};
+use crate::view::theme::{Role, Theme};
+
+pub fn draw(model: &Model, theme: &Theme, guard: &Guard, frame: &mut Frame<'_>) {
+    let width = 100.min(frame.area().width);
+    let inner_width = width.saturating_sub(2);
+    let steps: Vec<Vec<Line<'_>>> = guard.steps.iter().map(|s| step(theme, s, inner_width)).collect();
+    let wanted: usize = steps.iter().map(Vec::len).sum();
+    let height = (wanted as u16).saturating_add(9).min(frame.area().height);
+    let inner = window(&guard.title, Role::Danger, theme, (width, height), frame);
+    let target = &model.target;
+    let drill = if target.exercise { "EXERCISE · " } else { "" };
+    let place = format!(
+        " {drill}{} of {} · cluster {} ",
+        target.environment.to_uppercase(),
+        target.service,
+        target.cluster
+    );
+    let band = theme.style(if target.production { Role::BandProduction } else { Role::BandOther });
+    let buffer = frame.buffer_mut();
+    put(
+        Line::styled(crate::view::parts::cell(&place, usize::from(inner.width)), band),
+        nth(inner, 0),
+        buffer,
+    );
+    let foot = 5.min(inner.height.saturating_sub(1));
+    let body = Rect::new(inner.x, inner.y + 1, inner.width, inner.height.saturating_sub(1 + foot));
+    let mut n = 0;
+    for line in steps.into_iter().skip(guard.top).flatten() {
+        if n < body.height {
+            put(line, nth(body, n), buffer);
+        }
+        n += 1;
+    }
+    let rest = Rect::new(inner.x, body.y + body.height, inner.width, foot);
+    if n > body.height {
+        let more = format!("… {} lines more: ↓ ↑ show them", n - body.height);
+        put(Line::styled(more, theme.style(Role::Warn)), nth(rest, 0), buffer);
+    }
+    buttons(theme, guard, rest, frame);
+}
+
+fn step<'a>(theme: &Theme, step: &Step, width: u16) -> Vec<Line<'a>> {
+    let dim = theme.style(Role::Dim);
+    let mut lines = vec![
+        Line::from(vec![
+            Span::styled("target  ", dim),
+            Span::styled(step.target.clone(), theme.style(Role::Title)),
+        ]),
+        Line::from(vec![
+            Span::styled("now     ", dim),
+            Span::styled(step.old.clone(), theme.style(Role::Text)),
+            Span::styled("   →   ", dim),
+            Span::styled(step.new.clone(), theme.style(Role::Danger)),
+        ]),
+    ];
+    for (n, part) in wrap(&step.command, width.saturating_sub(8)).into_iter().enumerate() {
+        let lead = if n == 0 { "same as " } else { "        " };
+        lines.push(Line::from(vec![Span::styled(lead, dim), Span::styled(part, theme.style(Role::Info))]));
+    }
+    let note = match (&step.capture, &step.undoes) {
+        (Some(_), _) => Some("captured before the change; b puts it back exactly".to_owned()),
+        (None, Some(id)) => Some(format!("puts back {id}")),
+        (None, None) => None,
+    };
+    for text in note.into_iter().chain(step.note.clone()) {
+        for part in wrap(&text, width.saturating_sub(8)) {
+            lines.push(Line::from(vec![Span::raw("        "), Span::styled(part, theme.style(Role::Text))]));
+        }
+    }
+    lines
+}
+
+fn buttons(theme: &Theme, guard: &Guard, area: Rect, frame: &mut Frame<'_>) {
+    let hint_line = guard.hint.clone().unwrap_or_default();
+    put(Line::styled(hint_line, theme.style(Role::Danger)), nth(area, 1), frame.buffer_mut());
+    match &guard.typed {
+        Some(name) => {
+            let ask = Line::from(vec![
+                Span::styled("Type ", theme.style(Role::Text)),
+                Span::styled(name.clone(), theme.style(Role::Danger)),
+                Span::styled(
+                    " and Enter to go on. Enter on nothing, or Esc: cancel.",
+                    theme.style(Role::Text),
+                ),
+            ]);
+            put(ask, nth(area, 2), frame.buffer_mut());
+            field("> ", &guard.input, true, theme, nth(area, 3), frame);
+        }
+        None => {
+            let button = |text: &'static str, on: bool| {
+                Span::styled(
+                    if on { format!("[ {text} ]") } else { format!("  {text}  ") },
+                    theme.style(if on { Role::Selected } else { Role::Text }),
+                )
+            };
+            let mut spans = vec![
+                button("Cancel", !guard.go),
+                Span::raw("   "),
+                button("Go on", guard.go),
+                Span::raw("     "),
+            ];
+            spans.extend(hint(theme, "y", "go on"));
+            spans.extend(hint(theme, "Esc", "cancel"));
+            put(Line::from(spans), nth(area, 3), frame.buffer_mut());
+        }
+    }
+}

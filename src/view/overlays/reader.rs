@@ -1,0 +1,156 @@
+//! Draws pages of text: help, messages, details of an item.
+
+use ratatui::Frame;
+use ratatui::text::{Line, Span};
+
+use super::field;
+use crate::core::command::{Danger, REGISTRY, Scope, Spec, label};
+use crate::core::model::Level;
+use crate::core::overlays::palette::available;
+use crate::core::overlays::reader::{Page, Reader};
+use crate::core::{Model, sense};
+use crate::domain::clock;
+use crate::view::parts::{cell, hint, mark_role, nth, put, window, wrap};
+use crate::view::theme::{Role, Theme};
+
+pub fn draw(model: &Model, theme: &Theme, reader: &Reader, frame: &mut Frame<'_>) {
+    let size = (100, frame.area().height.saturating_sub(2));
+    let width = 98.min(frame.area().width.saturating_sub(2));
+    let (title, lines) = match &reader.page {
+        Page::Help => ("Help", help(model, theme, reader.search.value())),
+        Page::Messages => ("Messages", messages(model, theme, width)),
+        Page::Details(id) => ("Details", details(model, theme, id, width)),
+    };
+    let inner = window(title, Role::BorderFocus, theme, size, frame);
+    let first = u16::from(reader.page == Page::Help) * 2;
+    let room = inner.height.saturating_sub(first + 1);
+    let top = reader.top.min(lines.len().saturating_sub(usize::from(room)));
+    let total = lines.len();
+    for (n, line) in lines.into_iter().skip(top).take(usize::from(room)).enumerate() {
+        put(line, nth(inner, first + n as u16), frame.buffer_mut());
+    }
+    if reader.page == Page::Help {
+        field("search: ", &reader.search, true, theme, nth(inner, 0), frame);
+    }
+    let more = total.saturating_sub(top + usize::from(room));
+    let mut keys = hint(theme, "↑↓", &if more > 0 { format!("{more} lines more") } else { "scroll".into() });
+    keys.extend(hint(theme, "Esc", "leave"));
+    put(Line::from(keys), nth(inner, inner.height.saturating_sub(1)), frame.buffer_mut());
+}
+
+fn help<'a>(model: &Model, theme: &Theme, search: &str) -> Vec<Line<'a>> {
+    let wanted = search.to_lowercase();
+    let matches = |s: &&Spec| {
+        available(model, s)
+            && (wanted.is_empty() || format!("{} {}", s.name, s.summary).to_lowercase().contains(&wanted))
+    };
+    let mut lines = Vec::new();
+    let mut group = |title: String, specs: Vec<&Spec>| {
+        if specs.is_empty() {
+            return;
+        }
+        lines.push(Line::styled(title, theme.style(Role::Title)));
+        for spec in specs {
+            let keys: Vec<String> = spec.keys.iter().map(|k| label(k)).collect();
+            let keys =
+                if keys.is_empty() { format!(":{} {}", spec.name, spec.argument) } else { keys.join(" ") };
+            let guarded = if spec.danger == Danger::Safe { "" } else { "  (guarded)" };
+            lines.push(Line::from(vec![
+                Span::styled(cell(&format!("  {keys}"), 24), theme.style(Role::Key)),
+                Span::styled(format!(" {}", spec.summary), theme.style(Role::Text)),
+                Span::styled(guarded, theme.style(Role::Warn)),
+            ]));
+        }
+        lines.push(Line::default());
+    };
+    let here = Scope::Pane(model.focus);
+    group(
+        format!("In {}", model.focus.title()),
+        REGISTRY.iter().filter(|s| s.scope == here).filter(matches).collect(),
+    );
+    group(
+        "Everywhere".into(),
+        REGISTRY.iter().filter(|s| s.scope == Scope::Everywhere).filter(matches).collect(),
+    );
+    group(
+        "In the other panes".into(),
+        REGISTRY.iter().filter(|s| s.scope != here && s.scope != Scope::Everywhere).filter(matches).collect(),
+    );
+    lines.push(Line::styled(
+        "Marks: [ ] open  [x] verified by a probe  [~] said done  [!] overridden",
+        theme.style(Role::Text),
+    ));
+    lines.push(Line::styled(
+        "Shift with the mouse selects text in most terminals; m gives the mouse back for good.",
+        theme.style(Role::Dim),
+    ));
+    lines
+}
+
+fn messages<'a>(model: &Model, theme: &Theme, width: u16) -> Vec<Line<'a>> {
+    if model.messages.is_empty() {
+        return vec![Line::styled("No messages yet.", theme.style(Role::Dim))];
+    }
+    let mut lines = Vec::new();
+    for message in model.messages.iter().rev() {
+        let role = match message.level {
+            Level::Info => Role::Text,
+            Level::Warning => Role::Warn,
+            Level::Error => Role::Danger,
+        };
+        let text = format!("{}  {}", clock::london_hm(message.at), message.text);
+        lines.extend(wrap(&text, width).into_iter().map(|l| Line::styled(l, theme.style(role))));
+    }
+    lines
+}
+
+fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'a>> {
+    let Some(item) = model.runbook().and_then(|r| r.item(id)) else { return Vec::new() };
+    let dim = theme.style(Role::Dim);
+    let mut lines = vec![Line::styled(item.title.clone(), theme.style(Role::Title)), Line::default()];
+    for note in &item.notes {
+        lines.extend(wrap(note, width).into_iter().map(|l| Line::styled(l, theme.style(Role::Text))));
+        lines.push(Line::default());
+    }
+    for command in &item.commands {
+        lines.push(Line::from(vec![
+            Span::styled("$ ", dim),
+            Span::styled(command.clone(), theme.style(Role::Info)),
+        ]));
+    }
+    for link in &item.links {
+        lines.push(Line::from(vec![
+            Span::styled(format!("{}: ", link.text), dim),
+            Span::styled(link.url.clone(), theme.style(Role::Info)),
+        ]));
+    }
+    if let Some(sensed) = sense::sense(model, item) {
+        let expects = sense::expectation(model, item).map_or_else(String::new, |e| format!(", must be {e}"));
+        lines.push(Line::styled(
+            format!("sensed now: {}{expects} ({})", sensed.value, sensed.source),
+            theme.style(Role::Text),
+        ));
+    }
+    if let Some(session) = &model.session {
+        if let Some(answer) = session.state.answers.get(id) {
+            let text = format!(
+                "{} {} by {} at {}",
+                answer.mark.sign(),
+                answer.mark.word(),
+                answer.who,
+                clock::both(answer.at)
+            );
+            lines.push(Line::styled(text, theme.style(mark_role(answer.mark))));
+            if let Some(saw) = &answer.sensed {
+                lines.push(Line::styled(format!("  saw {} ({})", saw.value, saw.source), dim));
+            }
+            if let Some(reason) = &answer.reason {
+                lines.push(Line::styled(format!("  because {reason}"), dim));
+            }
+        }
+        for note in session.state.notes.iter().filter(|n| n.item.as_deref() == Some(id)) {
+            lines.push(Line::styled(format!("note by {}: {}", note.who, note.text), theme.style(Role::Info)));
+        }
+    }
+    lines
+}

@@ -1,0 +1,109 @@
+//! Draws Replicas: only the rows that show.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::empty;
+use crate::core::Model;
+use crate::core::panes::{PaneId, replicas};
+use crate::domain::{Deployment, Source};
+use crate::view::parts::{cell, cell_right, highlight, nth, put, row_style};
+use crate::view::theme::{Role, Theme};
+
+/// Width of the number columns.
+const NUMBER: usize = 6;
+
+pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut Frame<'_>) {
+    let wide = area.width >= 74;
+    let buffer = frame.buffer_mut();
+    put(head(theme, area.width, wide), nth(area, 0), buffer);
+    let rows = replicas::rows(model);
+    let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
+    if rows.is_empty() {
+        let text = empty(model, PaneId::Replicas, "No deployment of this environment exists here.");
+        put(Line::styled(text, theme.style(Role::Dim)), body, buffer);
+        return;
+    }
+    let list = &model.panes.replicas;
+    for (n, key) in rows.iter().skip(list.top).take(usize::from(body.height)).enumerate() {
+        let Some(d) = replicas::deployment(model, key) else { continue };
+        let line = nth(body, n as u16);
+        put(row(model, theme, d, area.width, wide), line, buffer);
+        if list.selected.as_ref() == Some(key) {
+            highlight(line, row_style(theme, true, focused), buffer);
+        }
+    }
+}
+
+fn columns(width: u16, wide: bool) -> (usize, usize) {
+    let width = usize::from(width);
+    let numbers = if wide { NUMBER * 6 + 7 } else { NUMBER * 3 };
+    let state = if wide { (width / 4).max(14) } else { (width / 4).clamp(12, 22) };
+    (width.saturating_sub(numbers + state + 3), state)
+}
+
+fn head<'a>(theme: &Theme, width: u16, wide: bool) -> Line<'a> {
+    let (name, state) = columns(width, wide);
+    let mut text = format!("  {}", cell("DEPLOYMENT", name));
+    let numbers: &[&str] =
+        if wide { &["WANT", "READY", "UPD", "AVAIL", "WAS", "RST"] } else { &["WANT", "READY", "WAS"] };
+    for n in numbers {
+        text.push_str(&cell_right(n, NUMBER));
+    }
+    if wide {
+        text.push_str(&cell_right("HPA", 7));
+    }
+    text.push(' ');
+    text.push_str(&cell("STATE", state));
+    Line::styled(text, theme.style(Role::Dim))
+}
+
+fn row<'a>(model: &Model, theme: &Theme, d: &Deployment, width: u16, wide: bool) -> Line<'a> {
+    let (name, state) = columns(width, wide);
+    let stale = model.unwell(Source::Kubernetes);
+    let plain = theme.style(if stale { Role::Stale } else { Role::Text });
+    let own = model.target.owns(&d.key.name);
+    let was = replicas::was(model, &d.key);
+    let mark = if model.panes.replicas.marked.contains(&d.key) { "▌ " } else { "  " };
+    let moving = d.ready != d.wanted || d.total != d.wanted;
+    let ready = theme.style(if stale {
+        Role::Stale
+    } else if moving {
+        Role::Warn
+    } else {
+        Role::Ok
+    });
+    let mut spans = vec![
+        Span::styled(mark, theme.style(Role::Key)),
+        Span::styled(cell(&d.key.name, name), if own { plain } else { theme.style(Role::Dim) }),
+        Span::styled(cell_right(&d.wanted.to_string(), NUMBER), plain),
+        Span::styled(cell_right(&d.ready.to_string(), NUMBER), ready),
+    ];
+    let was_text = was.map_or_else(|| "-".to_owned(), |n| n.to_string());
+    let was_style = theme.style(if was.is_some() { Role::Info } else { Role::Dim });
+    if wide {
+        spans.push(Span::styled(cell_right(&d.updated.to_string(), NUMBER), plain));
+        spans.push(Span::styled(cell_right(&d.available.to_string(), NUMBER), plain));
+        spans.push(Span::styled(cell_right(&was_text, NUMBER), was_style));
+        spans.push(Span::styled(
+            cell_right(&d.restarts.to_string(), NUMBER),
+            if d.restarts > 0 { theme.style(Role::Warn) } else { plain },
+        ));
+        let hpa = d.hpa.as_ref().map_or_else(|| "-".to_owned(), |h| format!("{}–{}", h.min, h.max));
+        spans.push(Span::styled(cell_right(&hpa, 7), theme.style(Role::Dim)));
+    } else {
+        spans.push(Span::styled(cell_right(&was_text, NUMBER), was_style));
+    }
+    let words = replicas::status(model, d);
+    let role = if replicas::drift(model, d).is_some() || !d.waiting.is_empty() {
+        Role::Danger
+    } else if moving {
+        Role::Warn
+    } else {
+        Role::Dim
+    };
+    spans.push(Span::raw(" "));
+    spans.push(Span::styled(cell(&words, state), theme.style(role)));
+    Line::from(spans)
+}

@@ -1,0 +1,68 @@
+//! Draws Timeline: what is on record stands out from what only passed by.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::empty;
+use crate::core::Model;
+use crate::core::panes::PaneId;
+use crate::core::panes::timeline::{self, Kind, Row};
+use crate::domain::clock;
+use crate::incident::{Event, Mark, Outcome};
+use crate::view::parts::{cell, highlight, mark_role, nth, put, row_style};
+use crate::view::theme::{Role, Theme};
+
+pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut Frame<'_>) {
+    let rows = timeline::rows(model);
+    let buffer = frame.buffer_mut();
+    if rows.is_empty() {
+        let text = empty(model, PaneId::Timeline, "Nothing has happened yet.");
+        put(Line::styled(text, theme.style(Role::Dim)), area, buffer);
+        return;
+    }
+    let list = &model.panes.timeline;
+    for (n, row) in rows.iter().skip(list.top).take(usize::from(area.height)).enumerate() {
+        let line = nth(area, n as u16);
+        put(text(model, theme, row, area.width), line, buffer);
+        if list.selected.as_ref() == Some(row) {
+            highlight(line, row_style(theme, true, focused), buffer);
+        }
+    }
+}
+
+fn text<'a>(model: &Model, theme: &Theme, row: &Row, width: u16) -> Line<'a> {
+    let (sign, role, who) = match row.kind {
+        Kind::News(_) => ("·", Role::Dim, ""),
+        Kind::Entry(seq) => match timeline::entry(model, seq) {
+            Some(entry) => {
+                let (sign, role) = looks(&entry.event);
+                (sign, role, entry.who.split('@').next().unwrap_or(""))
+            }
+            None => ("?", Role::Dim, ""),
+        },
+    };
+    let mut spans = vec![
+        Span::styled(format!("{} ", clock::london_hm(row.at)), theme.style(Role::Dim)),
+        Span::styled(format!("{sign} "), theme.style(role)),
+    ];
+    if width >= 90 {
+        spans.push(Span::styled(format!("{} ", cell(who, 8)), theme.style(Role::Dim)));
+    }
+    spans.push(Span::styled(timeline::text(model, row), theme.style(role)));
+    Line::from(spans)
+}
+
+fn looks(event: &Event) -> (&'static str, Role) {
+    match event {
+        Event::Answered { mark: Mark::Open, .. } => ("*", Role::Text),
+        Event::Answered { mark, .. } => ("*", mark_role(*mark)),
+        Event::Finished { outcome: Outcome::Done { .. }, .. } => ("+", Role::Ok),
+        Event::Finished { .. } => ("✗", Role::Danger),
+        Event::Intended { .. } | Event::Armed { .. } | Event::Waived { .. } => ("!", Role::Warn),
+        Event::Undone { .. } => ("+", Role::Ok),
+        Event::Noted { .. } => ("\"", Role::Info),
+        Event::Observed { .. } => ("o", Role::Text),
+        _ => ("*", Role::Text),
+    }
+}

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Parses, hands over, prints, picks the exit code.
 
+pub mod cockpit;
 pub mod incident;
 pub mod report;
 pub mod runbook;
@@ -18,6 +19,8 @@ use color_eyre::eyre::Result;
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
+    #[command(flatten)]
+    pub cockpit: cockpit::CockpitArgs,
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -55,6 +58,6 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Report(args)) => report::run(args),
         Some(Command::Runbook(args)) => runbook::run(args),
         Some(Command::Status(args)) => status::run(&cli.global, args),
-        None => Ok(ExitCode::SUCCESS),
+        None => cockpit::run(&cli.global, &cli.cockpit),
     }
 }

@@ -53,6 +53,56 @@ pub fn fit(text: &str, width: usize) -> String {
     out
 }
 
+/// `text` with passwords in URLs, signatures, tokens and `password=…` values blotted out.
+pub fn redact(text: &str) -> String {
+    let mut out = text.to_owned();
+    for word in ["password=", "pwd=", "sig=", "secret=", "token=", "Bearer ", "bearer ", "&s=", "&c=", "&h="]
+    {
+        out = blot(&out, word, |c| c.is_whitespace() || "&\"'\\,;<>".contains(c));
+    }
+    blot_url_passwords(&out)
+}
+
+/// Replaces what follows each `word`, up to a character at which `ends` holds.
+fn blot(text: &str, word: &str, ends: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(word) {
+        out.push_str(before);
+        out.push_str(word);
+        let tail = after.trim_start_matches(|c| !ends(c));
+        if tail.len() < after.len() {
+            out.push_str("[hidden]");
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// `scheme://user:password@host` without the password.
+fn blot_url_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let end = after.find(|c: char| c.is_whitespace() || "/\"'<>?".contains(c)).unwrap_or(after.len());
+        let (authority, tail) = after.split_at(end);
+        match authority.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
+            Some((user, host)) => {
+                out.push_str(user);
+                out.push_str(":[hidden]@");
+                out.push_str(host);
+            }
+            None => out.push_str(authority),
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -105,6 +155,18 @@ mod tests {
     #[test]
     fn outside_text_is_bounded() {
         assert_eq!(clean(&"x".repeat(5_000_000)).len(), FIELD_MAX);
+    }
+
+    #[test]
+    fn secrets_are_blotted_out() {
+        let text =
+            "postgres://u:pa@ss@db.example:5432/x?a=1&password=hunter2&b=2 Bearer abc.def {\"sig=xyz\"}";
+        let safe = redact(text);
+        for secret in ["pa@ss", "hunter2", "abc.def", "xyz"] {
+            assert!(!safe.contains(secret), "{safe}");
+        }
+        assert!(safe.contains("postgres://u:[hidden]@db.example:5432/x?a=1") && safe.contains("b=2"));
+        assert_eq!(redact("https://a.example/x?y=1"), "https://a.example/x?y=1");
     }
 
     #[test]

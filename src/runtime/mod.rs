@@ -1,6 +1,276 @@
-//! DOES: the loop, effects, input, terminal, signals, recorder, clipboard.
+//! DOES: the loop, effects, input, terminal, signals, recorder, clipboard. Decides nothing: `core::update` does.
 
 pub mod clipboard;
+pub mod effects;
 pub mod input;
+pub mod journal;
+pub mod mailbox;
+pub mod recorder;
+pub mod replay;
 pub mod signals;
 pub mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use color_eyre::eyre::Result;
+use crossterm::event::Event as Key;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::core::model::{Model, Start};
+use crate::core::{Effect, Msg, update};
+use crate::providers::{self, Providers, Settings};
+use crate::view;
+use crate::view::theme::{Depth, Theme};
+use clipboard::Through;
+use input::Input;
+use journal::Writer;
+use mailbox::Mailbox;
+use recorder::Recorder;
+use signals::{Signal, Signals};
+use terminal::{Options, TerminalGuard};
+
+/// Data is drawn at most this often; keys are drawn at once.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// What the cockpit runs with.
+#[derive(Debug)]
+pub struct Setup {
+    pub start: Start,
+    pub settings: Settings,
+    pub incidents: PathBuf,
+    pub record: Option<PathBuf>,
+    pub depth: Depth,
+    /// Said once at the start, e.g. runbooks that could not be read.
+    pub troubles: Vec<String>,
+}
+
+/// Runs the cockpit until it is left.
+///
+/// # Errors
+/// When there is no terminal, or a file it was told to write cannot be made.
+pub async fn run(setup: Setup) -> Result<ExitCode> {
+    let env = |name: &str| std::env::var(name).ok();
+    let recorder = setup.record.as_ref().map(|path| Recorder::create(path, &setup.start)).transpose()?;
+    let guard = TerminalGuard::enter(Options::suited(&env, setup.depth != Depth::None))?;
+    let (answers, inbox) = mpsc::channel(256);
+    let mut cockpit = Cockpit {
+        model: Model::new(setup.start),
+        theme: Theme::named("dark")?,
+        depth: setup.depth,
+        guard,
+        recorder,
+        through: Through::detect(&env),
+        answers,
+        writer: None,
+        providers: None,
+        stopped: false,
+    };
+    // The first frame waits for nothing.
+    for what in setup.troubles {
+        cockpit.step(Msg::Trouble { what });
+    }
+    cockpit.draw()?;
+    let mailbox = Mailbox::default();
+    let target = cockpit.model.target.clone();
+    cockpit.writer =
+        Some(Writer::start(setup.incidents, &target, cockpit.model.who.clone(), cockpit.answers.clone())?);
+    cockpit.providers = Some(Arc::new(providers::start(&setup.settings, &target, mailbox.sink())));
+    cockpit.turn(mailbox, inbox).await
+}
+
+/// Everything the loop holds.
+struct Cockpit {
+    model: Model,
+    theme: Theme,
+    depth: Depth,
+    guard: TerminalGuard,
+    recorder: Option<Recorder>,
+    through: Through,
+    answers: mpsc::Sender<Msg>,
+    writer: Option<Writer>,
+    providers: Option<Arc<Providers>>,
+    /// Between Ctrl-Z and `fg`.
+    stopped: bool,
+}
+
+impl Cockpit {
+    async fn turn(mut self, mailbox: Mailbox, mut inbox: mpsc::Receiver<Msg>) -> Result<ExitCode> {
+        let mut signals = Signals::install()?;
+        let mut input = Input::open()?;
+        let mut drawn = Instant::now();
+        let mut taken = drawn;
+        let mut dirty = true;
+        loop {
+            let mut urgent = false;
+            let wake = self.wake(dirty, drawn);
+            tokio::select! { biased;
+                signal = signals.next() => {
+                    if let Some(code) = self.on_signal(signal, &mut input)? {
+                        return Ok(code);
+                    }
+                    urgent = true;
+                }
+                event = input.next() => match event {
+                    Some(event) => {
+                        self.on_input(event);
+                        urgent = true;
+                    }
+                    // The terminal is gone: nobody to talk to.
+                    None => return Ok(ExitCode::from(129)),
+                },
+                Some(msg) = inbox.recv() => {
+                    self.tick();
+                    self.step(msg);
+                    while let Ok(msg) = inbox.try_recv() {
+                        self.step(msg);
+                    }
+                    urgent = true;
+                }
+                // News are taken once a frame; meanwhile they replace each other in the mailbox.
+                () = async { tokio::time::sleep_until(taken + FRAME).await; mailbox.ready().await } => {
+                    self.tick();
+                    for (update, at) in mailbox.take() {
+                        self.step(Msg::News { update, at });
+                    }
+                    taken = Instant::now();
+                }
+                () = tokio::time::sleep_until(wake) => self.tick(),
+            }
+            dirty = true;
+            if let Some(recorder) = &mut self.recorder {
+                recorder.flush()?;
+            }
+            if self.model.quit {
+                return Ok(ExitCode::SUCCESS);
+            }
+            if urgent || drawn.elapsed() >= FRAME {
+                self.draw()?;
+                drawn = Instant::now();
+                dirty = false;
+            }
+        }
+    }
+
+    /// When the loop has to wake up by itself.
+    fn wake(&self, dirty: bool, drawn: Instant) -> Instant {
+        if dirty {
+            return drawn + FRAME;
+        }
+        let wait = (self.model.next_wake() - Utc::now()).to_std().unwrap_or_default();
+        Instant::now() + wait.max(Duration::from_millis(1))
+    }
+
+    fn tick(&mut self) {
+        self.step(Msg::Tick { now: Utc::now() });
+    }
+
+    fn on_input(&mut self, event: Key) {
+        self.tick();
+        self.step(Msg::Input { input: event });
+    }
+
+    /// Gives one message to the model and carries out what it asks for.
+    fn step(&mut self, msg: Msg) {
+        if let Some(recorder) = &mut self.recorder
+            && let Err(e) = recorder.write(&msg)
+        {
+            self.recorder = None;
+            self.model.tell(crate::core::model::Level::Error, format!("The recording stopped: {e}"));
+        }
+        for effect in update(&mut self.model, msg) {
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        let now = self.model.now;
+        match effect {
+            Effect::OpenIncident(event) => {
+                if let Some(writer) = &self.writer {
+                    writer.open(event, now);
+                }
+            }
+            Effect::Journal(events) => {
+                if let Some(writer) = &self.writer {
+                    writer.append(events, now);
+                }
+            }
+            Effect::Run { id, action } => {
+                if let Some(providers) = &self.providers {
+                    effects::run(Arc::clone(providers), id, action, self.answers.clone());
+                }
+            }
+            Effect::RetryNow(source) => {
+                if let Some(providers) = &self.providers {
+                    providers.retry_now(source);
+                }
+            }
+            Effect::Copy(text) => self.copy(&text),
+            Effect::Mouse(on) => self.or_say(|guard| guard.set_mouse(on)),
+            Effect::Suspend => self.suspend(),
+            Effect::Redraw => self.guard.repaint(),
+            Effect::Panic => test_panic(),
+        }
+    }
+
+    fn copy(&mut self, text: &str) {
+        let copy = clipboard::encode(text, self.through);
+        let chars = copy.chars;
+        self.or_say(|guard| guard.send(&copy.sequence));
+        self.step(Msg::Copied { chars });
+    }
+
+    fn suspend(&mut self) {
+        match self.guard.suspend() {
+            Ok(()) => self.stopped = true,
+            Err(e) => self.step(Msg::Trouble { what: e.to_string() }),
+        }
+    }
+
+    fn or_say(&mut self, what: impl FnOnce(&mut TerminalGuard) -> Result<(), terminal::TerminalError>) {
+        if let Err(e) = what(&mut self.guard) {
+            tracing::warn!(error = %e, "the terminal refused");
+        }
+    }
+
+    fn on_signal(&mut self, signal: Signal, input: &mut Input) -> Result<Option<ExitCode>> {
+        match signal {
+            Signal::Suspend => self.suspend(),
+            Signal::Continue => {
+                self.stopped = false;
+                self.guard.resume()?;
+                input.reopen();
+                self.tick();
+            }
+            Signal::Terminate | Signal::Interrupt | Signal::HangUp => {
+                return Ok(Some(ExitCode::from(signal.exit_code().unwrap_or(1))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn draw(&mut self) -> Result<()> {
+        if self.stopped {
+            return Ok(());
+        }
+        crate::core::update::settle(&mut self.model);
+        if self.theme.name() != self.model.theme || self.theme.depth() != self.depth {
+            self.theme = Theme::named(&self.model.theme)?.with_depth(self.depth);
+        }
+        let Cockpit { model, theme, guard, .. } = self;
+        guard.draw(|frame| view::draw(model, theme, frame))?;
+        guard.set_title(&model.title())?;
+        Ok(())
+    }
+}
+
+/// What `:panic` under the test switch does.
+#[allow(clippy::panic)] // Its whole purpose: proves that the terminal survives a panic.
+fn test_panic() {
+    panic!("asked to panic by the test switch");
+}

@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod house;
+mod kubectl;
 mod pty;
+mod sandbox_kubernetes;
 mod sandbox_postgres;

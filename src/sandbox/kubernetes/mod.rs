@@ -1,14 +1,42 @@
 //! The simulated Kubernetes cluster: an API server over HTTPS that kubectl and kube-rs take for real, with controllers
 //! that move pods at a believable pace.
 
-use std::collections::BTreeMap;
+mod access;
+mod api;
+mod churn;
+mod controller;
+mod hostile;
+mod json;
+mod kinds;
+mod list;
+mod objects;
+mod patch;
+mod refusal;
+mod route;
+mod selector;
+mod status;
+mod store;
+mod table;
+mod watch;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use base64::Engine;
 use thiserror::Error;
 
 use super::certs::{Authority, CertError};
-use super::faults::Faults;
-use super::serve::{ServeError, Stop};
+use super::faults::{Faults, Provider};
+use super::serve::{ServeError, Stop, serve};
+use access::{Access, Role};
+pub use churn::Churn;
+use kinds::Resource;
+use objects::Stage;
+use store::{Inner, Store};
 
 /// Why the cluster could not start.
 #[derive(Debug, Error)]
@@ -117,52 +145,173 @@ impl Default for ClusterSpec {
 
 /// A running cluster; clones are handles to the same one. It ends with `stop`.
 #[derive(Debug, Clone)]
-pub struct Cluster {}
+pub struct Cluster {
+    name: Arc<str>,
+    addr: SocketAddr,
+    ca_pem: Arc<str>,
+    store: Arc<Store>,
+    access: Arc<Access>,
+    stop: Stop,
+}
 
-#[allow(clippy::unused_async)]
 impl Cluster {
     /// Starts the API server on a free port of 127.0.0.1 and the controllers, with everything in `spec` settled.
     pub async fn start(
-        _spec: ClusterSpec,
-        _authority: &Authority,
-        _faults: Faults,
-        _stop: Stop,
+        spec: ClusterSpec,
+        authority: &Authority,
+        faults: Faults,
+        stop: Stop,
     ) -> Result<Cluster, ClusterError> {
-        Ok(Cluster {})
+        let store = Arc::new(Store::default());
+        store.write(|inner| fill(inner, &spec));
+        let access = Arc::new(Access::new(spec.responder_writes));
+        let api = api::Api { store: Arc::clone(&store), access: Arc::clone(&access), stop: stop.clone() };
+        let app = Router::new().fallback(api::handle).with_state(Arc::new(api));
+        let tls = authority.server_config(&["kubernetes", "kubernetes.default.svc"])?;
+        let follow = faults.follow(Provider::Kubernetes);
+        let served = serve(None, app, Some(tls), Provider::Kubernetes, faults, stop.clone()).await?;
+        let controller = controller::Controller::new(Arc::clone(&store), spec.pace);
+        tokio::spawn(controller.run(stop.clone()));
+        let good = hostile::firsts(&spec.deployments);
+        tokio::spawn(hostile::run(Arc::clone(&store), good, follow, stop.clone()));
+        Ok(Cluster {
+            name: spec.name.into(),
+            addr: served.addr,
+            ca_pem: authority.ca_pem().into(),
+            store,
+            access,
+            stop,
+        })
     }
 
     /// `https://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
-        String::new()
+        format!("https://{}", self.addr)
     }
 
     /// Bearer token of the responder, who may read everything and write in its namespaces.
     pub fn token(&self) -> &str {
-        ""
+        self.access.token(Role::Responder)
     }
 
     /// Bearer token of a user who may get, list and watch (not secrets) and nothing else.
     pub fn viewer_token(&self) -> &str {
-        ""
+        self.access.token(Role::Viewer)
     }
 
     /// A kubeconfig (YAML) of the responder with the CA embedded. It holds a secret: write it with mode 0600.
     pub fn kubeconfig(&self) -> String {
-        String::new()
+        self.kubeconfig_of(Role::Responder)
+    }
+
+    /// As `kubeconfig`, for the viewer.
+    pub fn viewer_kubeconfig(&self) -> String {
+        self.kubeconfig_of(Role::Viewer)
+    }
+
+    fn kubeconfig_of(&self, role: Role) -> String {
+        let (name, url, token) = (&self.name, self.url(), self.access.token(role));
+        let user = role.user();
+        let ca = base64::engine::general_purpose::STANDARD.encode(self.ca_pem.as_bytes());
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: {name}\npreferences: {{}}\nclusters:\n- name: {name}\n  \
+             cluster:\n    server: {url}\n    certificate-authority-data: {ca}\ncontexts:\n- name: {name}\n  \
+             context:\n    cluster: {name}\n    user: {user}\nusers:\n- name: {user}\n  user:\n    token: {token}\n"
+        )
     }
 
     /// `status.readyReplicas` of a deployment; 0 when there is none.
-    pub fn ready_replicas(&self, _namespace: &str, _name: &str) -> usize {
-        0
+    pub fn ready_replicas(&self, namespace: &str, name: &str) -> usize {
+        let ready = self.store.read(|inner| {
+            let deployment = inner.get(Resource::Deployment, namespace, name)?;
+            Some(json::int(&deployment.value, "/status/readyReplicas"))
+        });
+        ready.and_then(|ready| usize::try_from(ready).ok()).unwrap_or_default()
     }
 
     /// Returns the ready count of a deployment as soon as it is not `seen`. Cancel-safe.
-    pub async fn ready_changed(&self, _namespace: &str, _name: &str, _seen: usize) -> usize {
-        std::future::pending().await
+    pub async fn ready_changed(&self, namespace: &str, name: &str, seen: usize) -> usize {
+        let mut revision = self.store.subscribe();
+        loop {
+            revision.mark_unchanged();
+            let ready = self.ready_replicas(namespace, name);
+            if ready != seen {
+                return ready;
+            }
+            if revision.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Sets `spec.replicas` of a deployment as another user would. False when there is no such deployment.
-    pub fn set_replicas(&self, _namespace: &str, _name: &str, _replicas: u32) -> bool {
-        false
+    pub fn set_replicas(&self, namespace: &str, name: &str, replicas: u32) -> bool {
+        self.store.write(|inner| write::set_replicas(inner, namespace, name, replicas))
     }
+
+    /// Lets the pods of a deployment crash with this waiting reason (e.g. `CrashLoopBackOff`), now and when they start
+    /// again; `None` ends it. False when there is no such deployment.
+    pub fn set_trouble(&self, namespace: &str, name: &str, reason: Option<&str>) -> bool {
+        self.store.write(|inner| trouble(inner, namespace, name, reason))
+    }
+
+    /// Forgets all past versions: running watches go on, those that resume from before now are told 410.
+    pub fn compact(&self) {
+        self.store.write(Inner::compact);
+    }
+
+    /// The present resource version.
+    pub fn revision(&self) -> u64 {
+        self.store.read(Inner::revision)
+    }
+
+    /// Changes the ready count and an annotation of a random deployment `per_second` times a second until the returned
+    /// value is dropped. Controllers are not told, so that each change is exactly one watch event. For benchmarks.
+    pub fn churn(&self, per_second: u32) -> Churn {
+        Churn::start(Arc::clone(&self.store), per_second, self.stop.clone())
+    }
+}
+
+fn fill(inner: &mut Inner, spec: &ClusterSpec) {
+    let mut namespaces: BTreeSet<&str> = ["default", "kube-system"].into();
+    namespaces.extend(spec.namespaces.iter().map(String::as_str));
+    namespaces.extend(spec.deployments.iter().map(|d| d.namespace.as_str()));
+    namespaces.extend(spec.secrets.iter().map(|s| s.namespace.as_str()));
+    for name in namespaces {
+        inner.put_quietly(Resource::Namespace, objects::namespace(name));
+    }
+    for secret in &spec.secrets {
+        inner.put_quietly(Resource::Secret, objects::secret(secret));
+    }
+    for deployment in &spec.deployments {
+        objects::settle(inner, deployment);
+    }
+}
+
+fn trouble(inner: &mut Inner, namespace: &str, name: &str, reason: Option<&str>) -> bool {
+    if inner.get(Resource::Deployment, namespace, name).is_none() {
+        return false;
+    }
+    let key = (namespace.to_owned(), name.to_owned());
+    let (from, to) = match reason {
+        Some(reason) => {
+            inner.troubled.insert(key, reason.to_owned());
+            (Stage::Ready, Stage::Crashing)
+        }
+        None => {
+            inner.troubled.remove(&key);
+            (Stage::Crashing, Stage::Starting)
+        }
+    };
+    let pods: Vec<_> = inner
+        .prefixed(Resource::Pod, namespace, name)
+        .filter(|pod| store::deployment_of(&pod.value) == name && objects::stage(&pod.value) == from)
+        .cloned()
+        .collect();
+    for pod in pods {
+        let mut value = pod.value.clone();
+        objects::move_pod(&mut value, to, reason.unwrap_or_default(), &json::now());
+        inner.put(Resource::Pod, value);
+    }
+    true
 }

@@ -15,10 +15,12 @@ use super::kinds::{self, Resource};
 use super::refusal::Refusal;
 use super::route::{Options, Route};
 use super::store::Store;
-use super::{list, table, watch, write};
+use super::{list, protobuf, table, watch, write};
 
 /// Bodies larger than the API server takes.
 const LARGEST_BODY: usize = 3 << 20;
+/// Read in self-reviews only.
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// What every request needs.
 #[derive(Debug)]
@@ -105,6 +107,9 @@ async fn serve(
         // A deployment's scale is written even where the rest of a resource is not.
         verb if resource.verbs().contains(&verb) => {
             let content_type = content_type(&request);
+            if content_type.starts_with(PROTOBUF) {
+                return Err(Refusal::unsupported_body());
+            }
             let body = read(request).await?;
             let change = write::Change { resource, route, options: &options, scale, content_type, body };
             let (status, body) = api.store.write(|inner| change.apply(inner, verb))?;
@@ -137,7 +142,13 @@ async fn review(api: &Api, role: Role, route: &Route, request: Request) -> Resul
     if !known || route.version != "v1" {
         return Err(Refusal::no_such_path());
     }
-    let body = parse(&read(request).await?)?;
+    let protobuf = content_type(&request).starts_with(PROTOBUF);
+    let body = read(request).await?;
+    let body = if protobuf {
+        protobuf::self_review(&body).ok_or_else(|| Refusal::bad_request("the review could not be decoded"))?
+    } else {
+        parse(&body)?
+    };
     let answer = api.access.review(role, &route.plural, body).ok_or_else(Refusal::no_such_path)?;
     Ok(reply(StatusCode::CREATED, answer.to_string()))
 }

@@ -2,7 +2,7 @@
 //! pods under way; with nothing under way it sleeps.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +52,10 @@ impl Controller {
     pub async fn run(mut self, mut stop: Stop) {
         let store = Arc::clone(&self.store);
         loop {
-            while self.step(Instant::now()) {}
+            while self.step(Instant::now()) {
+                // A thousand deployments at once must not keep the API server from answering.
+                tokio::task::yield_now().await;
+            }
             let next = self.next_due();
             tokio::select! {
                 () = stopped(&mut stop) => return,
@@ -62,26 +65,29 @@ impl Controller {
         }
     }
 
-    /// Does what is due at `now`; true if anything was.
+    /// Does the first thing due at `now` and what follows from it; true if there was anything. One thing at a time, so
+    /// that pods that change together are still seen one after the other.
     pub fn step(&mut self, now: Instant) -> bool {
         let store = Arc::clone(&self.store);
         store.write(|inner| {
-            let mut keys = BTreeSet::new();
-            while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let mut keys = inner.take_dirty();
+            if keys.is_empty() && self.next_due().is_some_and(|at| at <= now) {
                 match self.timers.pop() {
-                    Some(Reverse((_, Due::Pod { key, uid, from }))) => self.advance(inner, &key, &uid, from),
+                    Some(Reverse((_, Due::Pod { key, uid, from }))) => {
+                        self.advance(inner, &key, &uid, from);
+                        keys = inner.take_dirty();
+                    }
                     Some(Reverse((_, Due::Deployment(key)))) => {
                         keys.insert(key);
                     }
-                    None => break,
+                    None => {}
                 }
             }
-            keys.append(&mut inner.take_dirty());
             let any = !keys.is_empty();
             for key in keys {
                 self.reconcile(inner, &key, now);
             }
-            any
+            any || self.next_due().is_some_and(|at| at <= now)
         })
     }
 

@@ -11,6 +11,7 @@ mod kinds;
 mod list;
 mod objects;
 mod patch;
+mod protobuf;
 mod refusal;
 mod route;
 mod selector;

@@ -91,6 +91,12 @@ impl Refusal {
         Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     }
 
+    pub fn unsupported_body() -> Self {
+        let message = "the body of the request was in an unknown format - accepted media types include: \
+             application/json";
+        Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
     /// The version asked for is compacted away.
     pub fn expired(message: impl Into<String>) -> Self {
         Refusal::new(StatusCode::GONE, "Expired", message)

@@ -1,7 +1,10 @@
-.PHONY: run test bench lint
-run:
+.PHONY: bootstrap run test bench lint
+run: bootstrap
 	cargo run --quiet -- sandbox
-test:
+# Installs PostgreSQL if it is missing, and says so.
+bootstrap:
+	@scripts/bootstrap
+test: bootstrap
 	cargo test
 lint:
 	cargo fmt --check

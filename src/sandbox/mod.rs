@@ -2,12 +2,18 @@
 
 pub mod azure;
 pub mod certs;
+pub mod control;
+pub mod disaster;
+pub mod estate;
 pub mod faults;
 pub mod kubernetes;
 pub mod options;
 pub mod postgres;
 pub mod rundir;
 pub mod serve;
+pub mod service;
 pub mod state;
+pub mod traffic;
+pub mod world;
 
 pub use options::{Options, Say, Scale};

@@ -18,10 +18,13 @@ ALTER TABLE versions ADD PRIMARY KEY (id);
 ALTER TABLE analytics_events ADD PRIMARY KEY (id, occurred_at);
 
 CREATE INDEX ON referrals (user_id);
+CREATE INDEX ON referrals (organisation_id);
+CREATE INDEX ON referrals (eligibility_check_id);
 CREATE INDEX ON referrals (created_at);
 CREATE INDEX ON allegations (referral_id);
 CREATE INDEX ON referral_evidence (referral_id);
 CREATE INDEX ON uploads (referral_id);
+CREATE INDEX ON uploads (evidence_id);
 CREATE INDEX ON case_notes (referral_id);
 CREATE INDEX ON reminder_emails (referral_id);
 CREATE INDEX ON versions (item_type, item_id);

@@ -1,0 +1,97 @@
+//! The service's own use of its database: every ready replica holds connections and works on them, so that connections
+//! and load follow the replicas, and the newest row tells when the service last worked.
+
+use std::time::Duration;
+
+use rand::Rng;
+use tokio::task::JoinSet;
+use tokio_postgres::Client;
+
+use super::estate::{NAMESPACE, WEB, WORKER};
+use super::kubernetes::Cluster;
+use super::postgres::connect::Access;
+use super::serve::{Stop, stopped};
+use crate::domain::backoff;
+
+/// Connections of one replica of the web deployment, and of the worker.
+const WEB_POOL: usize = 3;
+const WORKER_POOL: usize = 2;
+/// Between two pieces of work of one connection.
+const PAUSE_MS: std::ops::Range<u64> = 1_500..4_500;
+
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    Web,
+    Worker,
+}
+
+/// Works until `stop`.
+pub async fn run(access: Access, cluster: Cluster, mut stop: Stop) {
+    tokio::select! {
+        () = stopped(&mut stop) => {}
+        () = follow(&access, &cluster, WEB, WEB_POOL, Work::Web) => {}
+        () = follow(&access, &cluster, WORKER, WORKER_POOL, Work::Worker) => {}
+    }
+}
+
+/// Keeps `pool` connections for each ready replica of `deployment`.
+async fn follow(access: &Access, cluster: &Cluster, deployment: &'static str, pool: usize, work: Work) {
+    let mut replicas = cluster.ready_replicas(NAMESPACE, deployment);
+    let mut running: Vec<JoinSet<()>> = Vec::new();
+    loop {
+        // A dropped set ends its tasks, and with them their connections.
+        running.truncate(replicas);
+        while running.len() < replicas {
+            let mut set = JoinSet::new();
+            for _ in 0..pool {
+                set.spawn(hold(access.clone(), deployment, work));
+            }
+            running.push(set);
+        }
+        replicas = cluster.ready_changed(NAMESPACE, deployment, replicas).await;
+    }
+}
+
+/// One connection, for ever: works, and reconnects when it breaks.
+async fn hold(access: Access, name: &'static str, work: Work) {
+    let mut failures = 0;
+    loop {
+        if let Ok(client) = access.connect(name).await {
+            failures = 0;
+            // Ends with an error only: the connection is broken or the tables are gone.
+            let _ = keep_working(&client, work).await;
+        }
+        failures += 1;
+        let wait = backoff::wait(failures, rand::rng().random(), None);
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn keep_working(client: &Client, work: Work) -> Result<(), tokio_postgres::Error> {
+    loop {
+        let pause = rand::rng().random_range(PAUSE_MS);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        match work {
+            Work::Web => request(client).await?,
+            Work::Worker => job(client).await?,
+        }
+    }
+}
+
+/// Somebody reads a referral; the request is recorded.
+async fn request(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let some: f64 = rand::rng().random();
+    let read = "SELECT r.id, count(a.id) FROM referrals r LEFT JOIN allegations a ON a.referral_id = r.id
+                WHERE r.id = (SELECT 1 + floor($1 * max(id))::bigint FROM referrals) GROUP BY r.id";
+    client.query_opt(read, &[&some]).await?;
+    let record = "INSERT INTO analytics_events (occurred_at, event_type, request)
+                  VALUES (now(), 'web_request', '{\"path\": \"/referrals\", \"method\": \"GET\"}')";
+    client.execute(record, &[]).await.map(drop)
+}
+
+/// The worker looks for drafts to remind people of.
+async fn job(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let due = "SELECT count(*) FROM (SELECT id FROM referrals WHERE status = 'draft' ORDER BY created_at DESC LIMIT 50) d
+               LEFT JOIN reminder_emails e ON e.referral_id = d.id";
+    client.query_one(due, &[]).await.map(drop)
+}

@@ -1,0 +1,297 @@
+//! Assembles the world, tells where everything is, and takes it down again without a trace.
+
+use std::fmt::Write as _;
+use std::io;
+use std::sync::Arc;
+
+use chrono::{NaiveTime, TimeDelta};
+use secrecy::ExposeSecret;
+use thiserror::Error;
+use tokio::task::JoinHandle;
+
+use super::azure::monitor::Monitor;
+use super::azure::{Azure, AzureError, Facts, Principal, RESOURCE_GROUP, SERVER, SIDE_COPY};
+use super::certs::{Authority, CertError};
+use super::control::Control;
+use super::estate::{self, CLUSTER, NAMESPACE, WEB};
+use super::faults::Faults;
+use super::kubernetes::{Cluster, ClusterError};
+use super::postgres::{Credentials, Live, PostgresError};
+use super::rundir::{CLUSTERS, RunDir, RunDirError};
+use super::serve::{Stop, stopped};
+use super::service::{Service, ServiceError};
+use super::state::{self, State, StateError};
+use super::{Options, Say, Scale, traffic};
+
+/// Why the sandbox does not run.
+#[derive(Debug, Error)]
+pub enum WorldError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    #[error(transparent)]
+    Certificate(#[from] CertError),
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Azure(#[from] AzureError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error("cannot listen on 127.0.0.1 for the sandbox's control: {0}")]
+    Control(io::Error),
+}
+
+/// Runs a sandbox until `stop`: clears leftovers, starts everything, writes the state file, calls `ready`, waits, and
+/// removes what it made.
+///
+/// # Errors
+/// Something cannot be started, or cannot be removed at the end.
+pub async fn run(
+    options: &Options,
+    mut stop: Stop,
+    say: &Say,
+    ready: impl FnOnce(&State),
+) -> Result<(), WorldError> {
+    State::free(&options.state_file)?;
+    let run_dir = RunDir::create(say)?;
+    let inner = stop.clone();
+    let ran = tokio::select! {
+        biased;
+        () = stopped(&mut stop) => None,
+        started = World::start(&run_dir, options, inner.clone(), say) => Some(started),
+    };
+    let ran = match ran {
+        None => Ok(()),
+        Some(Err(error)) => Err(error),
+        Some(Ok(world)) => live(world, options, inner, ready).await,
+    };
+    let removed = run_dir.remove();
+    ran.and(removed.map_err(WorldError::from))
+}
+
+async fn live(
+    world: World,
+    options: &Options,
+    mut stop: Stop,
+    ready: impl FnOnce(&State),
+) -> Result<(), WorldError> {
+    let written = world.state.write(&options.state_file);
+    if written.is_ok() {
+        ready(&world.state);
+        stopped(&mut stop).await;
+        world.state.remove(&options.state_file);
+    }
+    let ended = world.end().await;
+    written?;
+    ended
+}
+
+/// Everything that runs.
+struct World {
+    state: State,
+    postgres: Live,
+    azure: Azure,
+    service: Service,
+    control: Control,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl World {
+    async fn start(run_dir: &RunDir, options: &Options, stop: Stop, say: &Say) -> Result<World, WorldError> {
+        let authority = Authority::new()?;
+        let faults = Faults::default();
+        let credentials = Credentials::random();
+        let estate = estate::cluster(options.recipe.scale, &credentials);
+        let folder = run_dir.path().join(CLUSTERS);
+        let (postgres, cluster) = tokio::try_join!(
+            async {
+                Ok::<_, WorldError>(
+                    Live::start(&folder, &authority, &options.recipe, &credentials, say).await?,
+                )
+            },
+            async { Ok(Cluster::start(estate, &authority, faults.clone(), stop.clone()).await?) },
+        )?;
+
+        say("starting Azure and the service");
+        let monitor = Arc::new(Monitor::new(
+            postgres.admin.clone(),
+            postgres.postmaster.pid(),
+            postgres.postmaster.exited(),
+        ));
+        let principal = Principal::random();
+        let servers = servers(&postgres, &monitor, options);
+        let azure =
+            Azure::start(principal.clone(), servers, &authority, faults.clone(), stop.clone()).await?;
+        let service = Service::start(
+            postgres.service.clone(),
+            cluster.clone(),
+            &authority,
+            faults.clone(),
+            stop.clone(),
+        )
+        .await?;
+        let control = Control::start(postgres.service.clone(), faults, stop.clone())
+            .await
+            .map_err(WorldError::Control)?;
+        let tasks = vec![
+            tokio::spawn(traffic::run(postgres.service.clone(), cluster.clone(), stop.clone())),
+            tokio::spawn(measure(monitor, stop)),
+        ];
+        let parts = Parts {
+            run_dir,
+            options,
+            authority: &authority,
+            principal: &principal,
+            postgres: &postgres,
+            cluster: &cluster,
+        };
+        let state = parts.state(&azure, &service, &control)?;
+        Ok(World { state, postgres, azure, service, control, tasks })
+    }
+
+    /// Takes everything down; `stop` has been given.
+    async fn end(self) -> Result<(), WorldError> {
+        for task in self.tasks {
+            // Both tasks end with `stop`; one that panicked has nothing left to end.
+            let _ = task.await;
+        }
+        tokio::join!(self.azure.ended(), self.service.ended(), self.control.ended());
+        Ok(self.postgres.postmaster.stop().await?)
+    }
+}
+
+async fn measure(monitor: Arc<Monitor>, stop: Stop) {
+    monitor.run(stop).await;
+}
+
+fn servers(postgres: &Live, monitor: &Arc<Monitor>, options: &Options) -> Vec<Facts> {
+    let live = Facts {
+        name: SERVER.into(),
+        state: "Ready",
+        version: postgres.version,
+        created: postgres.created,
+        monitor: Some(Arc::clone(monitor)),
+    };
+    let days_ago = options.recipe.as_of - TimeDelta::days(9);
+    let side_copy = Facts {
+        name: SIDE_COPY.into(),
+        state: "Stopped",
+        created: days_ago.and_time(NaiveTime::MIN).and_utc(),
+        monitor: None,
+        ..live.clone()
+    };
+    vec![live, side_copy]
+}
+
+/// What the state file is made from.
+struct Parts<'a> {
+    run_dir: &'a RunDir,
+    options: &'a Options,
+    authority: &'a Authority,
+    principal: &'a Principal,
+    postgres: &'a Live,
+    cluster: &'a Cluster,
+}
+
+impl Parts<'_> {
+    fn state(&self, azure: &Azure, service: &Service, control: &Control) -> Result<State, WorldError> {
+        let ca_file = self.run_dir.write("ca.pem", self.authority.ca_pem())?;
+        let kubeconfig = self.run_dir.write("kubeconfig", &self.cluster.kubeconfig())?;
+        let secret_file =
+            self.run_dir.write("azure-client-secret", self.principal.client_secret.expose_secret())?;
+        let config = self.config(azure, service, &ca_file, &kubeconfig, &secret_file);
+        let config = self.run_dir.write("drtui.toml", &config)?;
+        let access = &self.postgres.service;
+        let parameters = format!("sslmode=verify-full&sslrootcert={}", ca_file.display());
+        let live_url = access.url("127.0.0.1", access.port, &parameters).expose_secret().to_owned();
+        Ok(State {
+            pid: std::process::id(),
+            run_dir: self.run_dir.path().to_path_buf(),
+            seed: self.options.recipe.seed,
+            scale: self.options.recipe.scale.name().into(),
+            as_of: self.options.recipe.as_of,
+            ca_file,
+            kubeconfig,
+            azure: state::Azure {
+                endpoint: azure.endpoint.clone(),
+                tenant: self.principal.tenant.clone(),
+                client_id: self.principal.client_id.clone(),
+                client_secret: self.principal.client_secret.expose_secret().to_owned(),
+                subscription: self.principal.subscription.clone(),
+                resource_group: RESOURCE_GROUP.into(),
+            },
+            github: None,
+            blobs: None,
+            postgres: state::Postgres { live_url },
+            service: state::Service { url: service.url.clone() },
+            config,
+            control: state::Control {
+                endpoint: control.endpoint.clone(),
+                token: control.token.expose_secret().to_owned(),
+            },
+        })
+    }
+
+    /// A drtui configuration for this world.
+    fn config(
+        &self,
+        azure: &Azure,
+        service: &Service,
+        ca_file: &std::path::Path,
+        kubeconfig: &std::path::Path,
+        secret_file: &std::path::Path,
+    ) -> String {
+        let deployments = if self.options.recipe.scale == Scale::Large { "namespace" } else { "service" };
+        let (ca_file, kubeconfig) = (ca_file.display().to_string(), kubeconfig.display().to_string());
+        let secret_file = secret_file.display().to_string();
+        let health_url = format!("{}/health/all", service.url);
+        let state_file = self.options.state_file.display().to_string();
+        let mut text = String::from(
+            "# Written by `drtui sandbox` for this run; gone when it ends.\nservice = \"refer-serious-misconduct\"\n\n\
+             [environments.production]\nproduction = true\nexercise = true\n",
+        );
+        section(
+            &mut text,
+            &[
+                ("sandbox", &state_file),
+                ("namespace", NAMESPACE),
+                ("app", WEB),
+                ("deployments", deployments),
+                ("health_url", &health_url),
+                ("health_ca_file", &ca_file),
+            ],
+        );
+        text.push_str("\n[environments.production.cluster]\n");
+        section(&mut text, &[("name", CLUSTER), ("kubeconfig", &kubeconfig)]);
+        text.push_str("\n[environments.production.azure]\n");
+        let _ = writeln!(text, "side_copies = [{}]", quoted(SIDE_COPY));
+        section(
+            &mut text,
+            &[
+                ("subscription", &self.principal.subscription),
+                ("resource_group", RESOURCE_GROUP),
+                ("server", SERVER),
+                ("tenant", &self.principal.tenant),
+                ("client_id", &self.principal.client_id),
+                ("client_secret_file", &secret_file),
+                ("endpoint", &azure.endpoint),
+                ("authority", &azure.endpoint),
+                ("ca_file", &ca_file),
+            ],
+        );
+        text
+    }
+}
+
+fn section(text: &mut String, pairs: &[(&str, &str)]) {
+    for (key, value) in pairs {
+        let _ = writeln!(text, "{key} = {}", quoted(value));
+    }
+}
+
+fn quoted(value: &str) -> String {
+    toml::Value::from(value).to_string()
+}

@@ -1,13 +1,232 @@
-//! `drtui incident`.
+//! `drtui incident`: list, show, verify and close incidents by their journals.
 
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
-use color_eyre::eyre::Result;
+use clap::{Args, Subcommand};
+use color_eyre::eyre::{Result, eyre};
+use serde_json::json;
+
+use super::out;
+use crate::config::paths;
+use crate::domain::{clock, text::clean};
+use crate::incident::list::{self, Summary};
+use crate::incident::{Entry, Event, Journal, JournalError, State, store, words};
 
 #[derive(Debug, Args)]
-pub struct IncidentArgs {}
+pub struct IncidentArgs {
+    /// Folder of the journals [default: drtui/incidents in the XDG state directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
 
-pub fn run(_args: IncidentArgs) -> Result<ExitCode> {
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List incidents, newest first
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what an incident's journal says
+    Show {
+        /// Incident id, or a journal file
+        incident: String,
+        #[arg(long)]
+        json: bool,
+        /// Show what comes before the damage of a damaged journal
+        #[arg(long)]
+        readable_part: bool,
+    },
+    /// Check every line of a journal: exit 0 if it is as it was written, 1 if not
+    Verify {
+        /// Incident id, or a journal file
+        incident: String,
+        /// Hash from an earlier report: the journal must still hold that entry
+        #[arg(long, value_name = "HASH")]
+        head: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close an incident; refused while something is to be put back
+    Close {
+        /// Incident id
+        incident: String,
+        /// How it ended, in a sentence
+        #[arg(long, default_value = "closed from the command line")]
+        summary: String,
+        /// Close although something is not put back: why. Goes on record with your name
+        #[arg(long = "override", value_name = "REASON")]
+        reason: Option<String>,
+    },
+}
+
+pub fn run(args: IncidentArgs) -> Result<ExitCode> {
+    let dir = args.dir.unwrap_or_else(paths::incidents_dir);
+    match args.command {
+        Command::List { json } => show_list(&dir, json),
+        Command::Show { incident, json, readable_part } => show(&dir, &incident, json, readable_part),
+        Command::Verify { incident, head, json } => verify(&dir, &incident, head.as_deref(), json),
+        Command::Close { incident, summary, reason } => close(&dir, &incident, &summary, reason.as_deref()),
+    }
+}
+
+fn show_list(dir: &Path, as_json: bool) -> Result<ExitCode> {
+    let found = list::list(dir)?;
+    if as_json {
+        out::json(&found)?;
+    } else if found.is_empty() {
+        out::text(&format!("no incidents in {}", dir.display()))?;
+    } else {
+        out::text(&found.iter().map(list_line).collect::<String>())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list_line(s: &Summary) -> String {
+    let state = match (&s.damage, s.closed) {
+        (Some(_), _) => "DAMAGED",
+        (None, true) => "closed",
+        (None, false) => "open",
+    };
+    let undo = if s.open_undo > 0 { format!(", {} to put back", s.open_undo) } else { String::new() };
+    let drill = if s.exercise { "EXERCISE " } else { "" };
+    let opened = s.opened_at.map(clock::both).unwrap_or_default();
+    let mut line = format!("{:<8} {}  {drill}{opened}, {} entries{undo}\n", state, clean(&s.id), s.entries);
+    if let Some(damage) = &s.damage {
+        let _ = writeln!(line, "         {}", clean(damage));
+    }
+    line
+}
+
+/// The entries of a journal; of a damaged one only if asked for, with what is wrong.
+///
+/// # Errors
+/// If the journal cannot be read, or is damaged and its readable part was not asked for.
+pub(super) fn load(path: &Path, readable_part: bool) -> Result<(Vec<Entry>, Option<String>)> {
+    match store::read(path) {
+        Ok(entries) => Ok((entries, None)),
+        Err(JournalError::Damaged { line, what, readable, .. }) if readable_part => {
+            Ok((readable, Some(format!("line {line}: {what}"))))
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn show(dir: &Path, name: &str, as_json: bool, readable_part: bool) -> Result<ExitCode> {
+    let path = list::locate(dir, name)?;
+    let (entries, damage) = load(&path, readable_part)?;
+    let state = State::fold(&entries);
+    if as_json {
+        out::json(&json!({ "path": path, "damage": damage, "entries": entries.len(), "state": state }))?;
+    } else {
+        out::text(&told(&path, &entries, &state, damage.as_deref()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn told(path: &Path, entries: &[Entry], state: &State, damage: Option<&str>) -> String {
+    let mut text = String::new();
+    if let Some(damage) = damage {
+        let _ = writeln!(text, "READABLE PART ONLY: {}", clean(damage));
+    }
+    if let Some(f) = &state.facts {
+        let drill = if f.exercise { "EXERCISE " } else { "" };
+        let _ = writeln!(text, "{drill}{}", clean(&f.incident));
+        let _ =
+            writeln!(text, "{} in {} {}", clean(&f.runbook.title), clean(&f.service), clean(&f.environment));
+    }
+    let _ = writeln!(text, "{}", path.display());
+    let _ = match &state.closed {
+        Some(c) => writeln!(text, "closed {} by {}", clock::both(c.at), clean(&c.who)),
+        None => writeln!(text, "open"),
+    };
+    for record in state.open_undo() {
+        let _ = writeln!(text, "to put back: {} {}", record.undo.id, clean(&words::captured(&record.undo)));
+    }
+    for action in state.actions.iter().filter(|a| a.is_uncertain()) {
+        let _ = writeln!(
+            text,
+            "outcome unknown: {} {}",
+            clean(&action.id),
+            clean(&words::change(&action.action))
+        );
+    }
+    text.push('\n');
+    for entry in entries {
+        let what = words::words(&entry.event);
+        let _ = writeln!(text, "{:>4}  {}  {}  {what}", entry.seq, clock::both(entry.at), clean(&entry.who));
+    }
+    text
+}
+
+fn verify(dir: &Path, name: &str, head: Option<&str>, as_json: bool) -> Result<ExitCode> {
+    let path = list::locate(dir, name)?;
+    let (good, entries, head_hash, problem) = match store::verify(&path) {
+        Ok(v) => {
+            let problem =
+                head.filter(|h| !v.entries.iter().any(|e| e.hash.eq_ignore_ascii_case(h))).map(|h| {
+                    (
+                        None,
+                        format!("holds no entry with the hash {}: rolled back, or another journal", clean(h)),
+                    )
+                });
+            (problem.is_none(), v.entries.len(), v.head_hash, problem)
+        }
+        Err(JournalError::Damaged { line, what, readable, .. }) => {
+            let head = readable.last().map(|e| e.hash.clone()).unwrap_or_default();
+            (false, readable.len(), head, Some((Some(line), what)))
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let shown = path.display();
+    if as_json {
+        let (line, what) = problem.unzip();
+        out::json(&json!({
+            "path": path, "good": good, "readable_entries": entries, "head_hash": head_hash,
+            "line": line.flatten(), "problem": what,
+        }))?;
+    } else {
+        out::text(&match problem {
+            None => format!("{shown}: good, {entries} entries, head {head_hash}"),
+            Some((Some(line), what)) => {
+                format!("{shown}:{line}: {what}\n{entries} entries before it are readable")
+            }
+            Some((None, what)) => format!("{shown}: {what}"),
+        })?;
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn close(dir: &Path, name: &str, summary: &str, reason: Option<&str>) -> Result<ExitCode> {
+    let path = list::locate(dir, name)?;
+    let (mut journal, entries) = Journal::open(&path)?;
+    let mut state = State::fold(&entries);
+    if state.closed.is_some() {
+        return Err(eyre!("{} is closed already", journal.id()));
+    }
+    let who = store::who();
+    let open: Vec<(String, String)> =
+        state.open_undo().map(|l| (l.undo.id.clone(), words::captured(&l.undo))).collect();
+    let reason = reason.map(str::trim).filter(|r| !r.is_empty());
+    if !open.is_empty() {
+        let Some(reason) = reason else {
+            let listed: String = open.iter().map(|(id, what)| format!("\n  {id}: {}", clean(what))).collect();
+            return Err(eyre!(
+                "{} has things to put back:{listed}\nput them back in the cockpit, or close with --override REASON",
+                journal.id()
+            ));
+        };
+        for (undo, _) in open {
+            let waived = Event::Waived { undo, reason: clean(reason) };
+            state.apply(&journal.append(waived, chrono::Utc::now(), &who)?);
+        }
+    }
+    let closed = journal.append(Event::Closed { summary: clean(summary) }, chrono::Utc::now(), &who)?;
+    state.apply(&closed);
+    let waived = state.ledger.iter().filter(|l| l.ended.as_ref().is_some_and(|e| !e.put_back)).count();
+    out::text(&format!("{} closed by {who}; {waived} waived", journal.id()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 pub mod cockpit;
 pub mod incident;
+mod out;
 pub mod report;
 pub mod runbook;
 pub mod sandbox;
@@ -56,7 +57,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Sandbox(args)) => sandbox::run(&cli.global, args),
         Some(Command::Incident(args)) => incident::run(args),
         Some(Command::Report(args)) => report::run(args),
-        Some(Command::Runbook(args)) => runbook::run(args),
+        Some(Command::Runbook(args)) => runbook::run(&cli.global, args),
         Some(Command::Status(args)) => status::run(&cli.global, args),
         None => cockpit::run(&cli.global, &cli.cockpit),
     }

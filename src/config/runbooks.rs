@@ -8,7 +8,8 @@ use super::Config;
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Runbooks in the binary: file name and text.
-pub const BUILT_IN: &[(&str, &str)] = &[];
+pub const BUILT_IN: &[(&str, &str)] =
+    &[("loss-of-data.md", include_str!("../../config/runbooks/loss-of-data.md"))];
 
 /// All runbooks as (file name, text), the service's own first, each group by name. A shipped one is left out when the
 /// folder has one of the same file name. Files that cannot be read are left out and logged.

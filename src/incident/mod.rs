@@ -7,10 +7,13 @@ pub mod fold;
 pub mod hash;
 pub mod id;
 pub mod list;
+pub mod report;
+mod report_markdown;
 #[cfg(test)]
 mod sample;
 pub mod scan;
 pub mod store;
+pub mod words;
 
 pub use error::JournalError;
 pub use event::{Action, Entry, Event, Mark, Outcome, PlannedItem, RunbookRef, Undo, UndoKind};

@@ -54,6 +54,15 @@ pub(super) struct Place {
 }
 
 impl Block {
+    /// As [`Block::paragraphs`], with its addresses and commands as lines of their own: for where there is no item to
+    /// hold them.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut made = self.paragraphs();
+        let links = self.links.iter().filter(|l| l.text != l.url).map(|l| format!("{}: {}", l.text, l.url));
+        made.extend(links.chain(self.commands.iter().filter(|c| !self.text.contains(c.as_str())).cloned()));
+        made
+    }
+
     /// The text as paragraphs for people: a numbered or bulleted entry says so.
     pub(super) fn paragraphs(&self) -> Vec<String> {
         let mut made: Vec<String> = Vec::new();

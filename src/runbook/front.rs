@@ -95,7 +95,10 @@ impl Front {
                 "goal" => head.goal.clone_from(value),
                 "rto" => head.rto_minutes = objective(key, value, *line)?,
                 "rpo" => head.rpo_minutes = objective(key, value, *line)?,
-                "memory" => head.memory.push(value.clone()),
+                "memory" => {
+                    let lines = value.split('·').map(str::trim).filter(|l| !l.is_empty());
+                    head.memory.extend(lines.map(str::to_owned));
+                }
                 "last_reviewed_on" => {
                     let date = value
                         .parse()

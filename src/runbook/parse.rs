@@ -117,7 +117,7 @@ fn build_typed(head: Head, parts: Vec<Part>) -> Result<(Runbook, Lines), At> {
                 let id = section_ids.unique(&part.title);
                 lines.sections.insert(id.clone(), part.line);
                 let mut section = outline::section(id, part.title);
-                section.notes = part.body.iter().flat_map(Block::paragraphs).collect();
+                section.notes = part.body.iter().flat_map(Block::notes).collect();
                 sections.push(section);
             }
             level => {

@@ -250,6 +250,23 @@ fn control_sequences_do_not_reach_the_screen() {
     assert!(!all.contains("\\u{1b}") && !all.contains("\\u{7}") && !all.contains("202e"), "{all}");
 }
 
+#[test]
+fn the_shipped_runbook_holds_its_own_rules() {
+    let text = include_str!("../../config/runbooks/loss-of-data.md");
+    let today = chrono::NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
+    let (runbook, found) = super::super::check("loss-of-data.md", text, today).unwrap();
+    // Nobody at a service has reviewed it yet, and it does not claim so.
+    let found: Vec<String> = found.into_iter().map(|f| f.what).collect();
+    assert!(found.len() == 1 && found[0].contains("last_reviewed_on"), "{found:?}");
+    assert_eq!(runbook.memory, ["STOP WRITES", "FREEZE MAIN", "SAY SO IN TEAMS"]);
+    assert_eq!(runbook.items().filter(|i| i.memory).count(), 3);
+    let stop = runbook.items().find(|i| i.action == Some(Do::Scale { scope: Scope::App, to: 0 })).unwrap();
+    let back = runbook.item(stop.undo.as_deref().unwrap()).unwrap();
+    assert_eq!(back.action, Some(Do::Restore { scope: Scope::App }));
+    assert_eq!(back.verify.as_ref().map(ToString::to_string).as_deref(), Some("== captured"));
+    assert_eq!(runbook.items().filter(|i| i.estimate.is_some()).count(), 0, "nobody has measured any step");
+}
+
 fn line() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("---".to_owned()),

@@ -143,7 +143,7 @@ impl Maker {
 
     fn notes(&mut self, body: &[Block]) {
         if let Some(section) = self.sections.last_mut() {
-            section.notes.extend(body.iter().flat_map(Block::paragraphs));
+            section.notes.extend(body.iter().flat_map(Block::notes));
         }
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod house;
+mod journal;
 mod kubectl;
 mod pty;
 mod sandbox_kubernetes;

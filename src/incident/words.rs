@@ -1,0 +1,74 @@
+//! An event in one line for people: the timeline, the report. Outside text is cleaned, never marked up.
+
+use super::event::{Action, Event, Outcome, Undo, UndoKind};
+use crate::domain::clock;
+use crate::domain::text::clean;
+
+/// What happened, without who and when.
+pub fn words(event: &Event) -> String {
+    clean(&match event {
+        Event::Opened { runbook, service, environment, exercise, .. } => format!(
+            "{} opened: {} ({service} {environment})",
+            if *exercise { "EXERCISE" } else { "incident" },
+            runbook.title
+        ),
+        Event::Planned { items, .. } => format!("the runbook plans {} items", items.len()),
+        Event::Resumed { notes } if notes.is_empty() => "cockpit resumed the incident, read-only".to_owned(),
+        Event::Resumed { notes } => format!("cockpit resumed the incident, read-only: {}", notes.join("; ")),
+        Event::Armed { until } => format!("armed until {}", clock::both(*until)),
+        Event::Disarmed { why } => format!("read-only again: {why}"),
+        Event::Answered { title, mark, sensed, reason, .. } => {
+            let saw =
+                sensed.as_ref().map(|s| format!(", saw {} ({})", s.value, s.source)).unwrap_or_default();
+            let why = reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
+            format!("{} {title}: {}{saw}{why}", mark.sign(), mark.word())
+        }
+        Event::Reopened { title, why, .. } => format!("[ ] {title}: opened again: {why}"),
+        Event::Noted { text, .. } => format!("note: {text}"),
+        Event::Captured { undo } => format!("captured {}: {}", undo.id, captured(undo)),
+        Event::Intended { id, action, undoes, .. } => {
+            let back = undoes.as_ref().map(|u| format!(" (puts back {u})")).unwrap_or_default();
+            format!("about to {}{back} [{id}]", change(action))
+        }
+        Event::Finished { id, outcome } => format!("{id} {}", ended(outcome)),
+        Event::Undone { undo, how } => format!("{undo} put back: {how}"),
+        Event::Waived { undo, reason } => format!("{undo} will not be put back: {reason}"),
+        Event::Observed { what, source } => format!("{what} ({source})"),
+        Event::Closed { summary } => format!("closed: {summary}"),
+    })
+}
+
+/// What an action does: `scale tra-test/web from 2 to 0`.
+pub fn change(action: &Action) -> String {
+    match action {
+        Action::Scale { deployment, from, to } => format!("scale {deployment} from {from} to {to}"),
+        Action::SandboxDisaster { name } => format!("inject the disaster {name} into the sandbox"),
+    }
+}
+
+/// What an undo holds: `tra-test/web had 2 replicas, autoscaler web-hpa 2 to 8`.
+pub fn captured(undo: &Undo) -> String {
+    match &undo.kind {
+        UndoKind::Replicas { deployment, replicas, hpa } => {
+            let hpa = hpa
+                .as_ref()
+                .map(|h| format!(", autoscaler {} {} to {}", h.name, h.min, h.max))
+                .unwrap_or_default();
+            format!("{deployment} had {}{hpa}", count(*replicas))
+        }
+    }
+}
+
+/// `1 replica`, `2 replicas`.
+pub fn count(replicas: i32) -> String {
+    format!("{replicas} replica{}", if replicas == 1 { "" } else { "s" })
+}
+
+/// `done: …`, `failed: …`, `ended nobody knows how: …`.
+pub fn ended(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done { result } => format!("done: {result}"),
+        Outcome::Failed { why } => format!("failed: {why}"),
+        Outcome::Unknown { why } => format!("ended nobody knows how: {why}"),
+    }
+}

@@ -14,6 +14,10 @@ pub mod overlays;
 pub mod panes;
 pub mod sense;
 pub mod session;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 pub mod update;
 pub mod when;
 pub mod world;

@@ -13,7 +13,7 @@ use super::world::Change;
 use crate::domain::{DeploymentKey, Phase, Source, Utc, Verdict};
 use crate::incident::fold::ActionRecord;
 use crate::incident::{Action, Entry, Event, Mark, Outcome, PlannedItem, State, UndoKind};
-use crate::runbook::{Item, Runbook};
+use crate::runbook::{Do, Item, Runbook};
 
 /// Note with which people record that stakeholders were told.
 pub const UPDATE_SENT: &str = "Update sent to stakeholders";
@@ -138,13 +138,20 @@ pub fn contradiction(model: &Model, item: &Item) -> Option<String> {
     if !matches!(session.state.mark(&item.id), Mark::Verified | Mark::Said) {
         return None;
     }
-    let put_back = item.undo.as_ref().is_some_and(|u| session.state.mark(u) != Mark::Open)
-        || (item.capture.is_some() && session.has_captures() && session.state.can_close());
-    let restoring = session.state.actions.iter().any(|a| a.undoes.is_some()) && item.capture.is_some();
-    if put_back || restoring {
+    if restoring(model, item) {
         return None;
     }
     sense::sense(model, item).filter(|s| s.verdict == Verdict::Fail).map(|s| s.value)
+}
+
+/// True once the incident puts things back, for items that come before the one that does: what they made true is
+/// being undone on purpose.
+fn restoring(model: &Model, item: &Item) -> bool {
+    let begun = model.session.as_ref().is_some_and(|s| s.state.actions.iter().any(|a| a.undoes.is_some()));
+    let Some(runbook) = model.runbook().filter(|_| begun) else { return false };
+    let put_back = runbook.items().position(|i| matches!(i.action, Some(Do::Restore { .. })));
+    let here = runbook.items().position(|i| i.id == item.id);
+    put_back.zip(here).is_none_or(|(put_back, here)| here < put_back)
 }
 
 /// What follows from news: drift, undos that are seen to be put back, actions whose end a crash hid, and what was

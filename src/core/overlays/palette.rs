@@ -34,6 +34,8 @@ impl Palette {
         let mut found: Vec<(u32, &Spec)> = REGISTRY
             .iter()
             .filter(|s| available(model, s))
+            // With an argument typed it must be that very command: nothing is run that only looks alike.
+            .filter(|s| !text.contains(' ') || s.name == name)
             .filter_map(|s| {
                 let exact = if s.name == name { 10_000 } else { 0 };
                 let by_name =
@@ -59,7 +61,7 @@ impl Palette {
             }
             KeyCode::Enter => {
                 let Some(spec) = self.matches(model).get(self.selected).copied() else {
-                    let text = format!("No command is called `{}`.", self.input.value());
+                    let text = format!("No command here is called `{}`.", self.input.value());
                     model.tell(crate::core::model::Level::Warning, text);
                     return Vec::new();
                 };

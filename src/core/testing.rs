@@ -1,0 +1,304 @@
+//! A cockpit without a runtime, for tests: keys go in, effects are answered the way the runtime would, the journal is
+//! real entries in memory.
+
+use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
+
+use super::model::{Model, Start};
+use super::{Effect, Msg, update};
+use crate::domain::{
+    Deployment, DeploymentKey, Health, Hpa, Phase, Server, ServerClass, Source, Target, Update, Utc,
+};
+use crate::incident::{Action, Entry, Event, Outcome, hash};
+use crate::runbook;
+
+/// A small loss-of-data runbook.
+pub const RUNBOOK: &str = r#"---
+runbook: loss-of-data
+version: 1
+condition: server is listed, rows are wrong
+goal: restore a copy, compare, put back
+rto: 4h
+rpo: not-agreed
+memory: STOP WRITES
+memory: FREEZE MAIN
+---
+# Loss of data
+## Confirm the condition
+### Check that Azure lists the live server
+```dr
+sense: server.state(live)
+verify: == Ready
+```
+### Note when rows went wrong
+## Stop the service
+### Scale every deployment to 0
+```dr
+role: tech
+sense: replicas.ready(app)
+verify: == 0
+capture: replicas(app)
+do: scale(app, 0)
+undo: restart-applications
+```
+### Freeze main
+## Reopen
+### Restart applications
+```dr
+sense: replicas.ready(app)
+verify: == captured
+do: restore(app)
+```
+### Check that nothing is left to undo
+```dr
+sense: undo.open()
+verify: == 0
+```
+"#;
+
+pub fn at(text: &str) -> Utc {
+    text.parse().unwrap()
+}
+
+pub fn start() -> Start {
+    Start {
+        now: at("2026-11-20T10:00:00Z"),
+        size: (120, 40),
+        target: Target {
+            service: "refer-serious-misconduct".into(),
+            environment: "production".into(),
+            production: true,
+            exercise: true,
+            namespace: "tra-production".into(),
+            cluster: "s189p01-tsc-production-aks".into(),
+            app: "rsm-production".into(),
+            whole_namespace: false,
+            resource_group: "s189p01-rsm-pd-rg".into(),
+            server: "s189p01-rsm-pd-pg".into(),
+            health_url: Some("https://rsm.example/health".into()),
+            sandbox: Some("/run/sandbox.json".into()),
+        },
+        who: "ada@night".into(),
+        runbooks: vec![runbook::parse("loss-of-data.md", RUNBOOK).unwrap()],
+        theme: "dark".into(),
+        themes: vec!["dark".into(), "light".into(), "mono".into()],
+        test_switches: false,
+    }
+}
+
+pub fn key_of(name: &str) -> DeploymentKey {
+    DeploymentKey { namespace: "tra-production".into(), name: name.into() }
+}
+
+pub fn deployment(name: &str, wanted: i32, ready: i32) -> Deployment {
+    Deployment {
+        key: key_of(name),
+        wanted,
+        ready,
+        updated: ready,
+        available: ready,
+        total: ready,
+        hpa: (name == "rsm-production").then(|| Hpa { name: "rsm-production".into(), min: 2, max: 6 }),
+        restarts: 0,
+        waiting: Vec::new(),
+    }
+}
+
+pub fn server(name: &str, class: ServerClass, state: &str) -> Server {
+    Server {
+        id: format!("/subscriptions/s/resourceGroups/rg/providers/x/{name}"),
+        name: name.into(),
+        class,
+        state: state.into(),
+        version: "15.4".into(),
+        sku: "Standard_D2ds_v5".into(),
+        tier: "GeneralPurpose".into(),
+        storage_gb: Some(32),
+        ha: "Disabled".into(),
+        earliest_restore: Some(at("2026-11-13T10:00:00Z")),
+        retention_days: Some(7),
+        created: None,
+        fqdn: format!("{name}.postgres.database.azure.com"),
+    }
+}
+
+/// A key by its registry name, e.g. `ctrl-d`, `enter`, `G`.
+pub fn key(name: &str) -> KeyEvent {
+    let (modifiers, base) = match name.strip_prefix("ctrl-") {
+        Some(rest) => (KeyModifiers::CONTROL, rest),
+        None => (KeyModifiers::NONE, name),
+    };
+    let code = match base {
+        "enter" => KeyCode::Enter,
+        "esc" => KeyCode::Esc,
+        "space" => KeyCode::Char(' '),
+        "tab" => KeyCode::Tab,
+        "backtab" => KeyCode::BackTab,
+        "up" => KeyCode::Up,
+        "down" => KeyCode::Down,
+        "left" => KeyCode::Left,
+        "right" => KeyCode::Right,
+        "home" => KeyCode::Home,
+        "end" => KeyCode::End,
+        "pageup" => KeyCode::PageUp,
+        "pagedown" => KeyCode::PageDown,
+        "backspace" => KeyCode::Backspace,
+        other => KeyCode::Char(other.chars().next().unwrap()),
+    };
+    KeyEvent::new(code, modifiers)
+}
+
+/// The cockpit under test.
+#[derive(Debug)]
+pub struct Kit {
+    pub model: Model,
+    /// Effects that were not answered by the kit: changes, copies, retries.
+    pub effects: Vec<Effect>,
+    /// False: the journal refuses.
+    pub journal_works: bool,
+    head: String,
+    seq: u64,
+}
+
+impl Kit {
+    pub fn new() -> Kit {
+        Kit {
+            model: Model::new(start()),
+            effects: Vec::new(),
+            journal_works: true,
+            head: hash::ZERO.to_owned(),
+            seq: 0,
+        }
+    }
+
+    /// With a live world: web 2, worker 1, a Ready server, a healthy service.
+    pub fn live() -> Kit {
+        let mut kit = Kit::new();
+        kit.standing(Source::Kubernetes, Phase::Live);
+        kit.standing(Source::Azure, Phase::Polling { every_s: 30 });
+        kit.standing(Source::Monitor, Phase::Polling { every_s: 60 });
+        kit.standing(Source::Web, Phase::Polling { every_s: 10 });
+        kit.news(Update::Deployments {
+            all: vec![deployment("rsm-production", 2, 2), deployment("rsm-production-worker", 1, 1)],
+        });
+        kit.news(Update::Servers { all: vec![server("s189p01-rsm-pd-pg", ServerClass::Live, "Ready")] });
+        kit.health(200);
+        kit
+    }
+
+    /// With an open incident besides.
+    pub fn incident() -> Kit {
+        let mut kit = Kit::live();
+        kit.keys("i enter");
+        assert!(kit.model.session.is_some());
+        kit
+    }
+
+    /// Armed besides.
+    pub fn armed() -> Kit {
+        let mut kit = Kit::incident();
+        kit.command("arm 15m");
+        assert!(kit.model.is_armed());
+        kit
+    }
+
+    pub fn send(&mut self, msg: Msg) {
+        let effects = update(&mut self.model, msg);
+        for effect in effects {
+            self.answer(effect);
+        }
+    }
+
+    fn answer(&mut self, effect: Effect) {
+        match effect {
+            Effect::OpenIncident(event) => {
+                let entry = self.seal(event);
+                self.send(Msg::Opened { entries: vec![entry], resumed: false, notes: Vec::new() });
+            }
+            Effect::Journal(_) if !self.journal_works => {
+                self.send(Msg::JournalFailed { why: "disk full".into() })
+            }
+            Effect::Journal(events) => {
+                let entries = events.into_iter().map(|e| self.seal(e)).collect();
+                self.send(Msg::Journalled { entries });
+            }
+            other => self.effects.push(other),
+        }
+    }
+
+    pub fn seal(&mut self, event: Event) -> Entry {
+        self.seq += 1;
+        let (entry, _) = hash::seal(self.seq, &self.head, event, self.model.now, "ada@night").unwrap();
+        self.head.clone_from(&entry.hash);
+        entry
+    }
+
+    /// Presses keys, separated by blanks.
+    pub fn keys(&mut self, names: &str) -> &mut Kit {
+        for name in names.split_whitespace() {
+            self.send(Msg::Input { input: Input::Key(key(name)) });
+        }
+        self
+    }
+
+    /// Types text, letter by letter.
+    pub fn text(&mut self, text: &str) -> &mut Kit {
+        for c in text.chars() {
+            self.send(Msg::Input { input: Input::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)) });
+        }
+        self
+    }
+
+    /// Runs a palette command.
+    pub fn command(&mut self, text: &str) -> &mut Kit {
+        self.keys(":").text(text).keys("enter")
+    }
+
+    pub fn news(&mut self, update: Update) {
+        let at = self.model.now;
+        self.send(Msg::News { update, at });
+    }
+
+    pub fn standing(&mut self, source: Source, phase: Phase) {
+        self.news(Update::Standing { source, phase, next_try: None });
+    }
+
+    pub fn health(&mut self, status: u16) {
+        let health =
+            Health { url: "https://rsm.example/health".into(), status: Some(status), says: "ok".into() };
+        self.news(Update::Health { health });
+    }
+
+    pub fn later(&mut self, seconds: i64) -> &mut Kit {
+        let now = self.model.now + chrono::Duration::seconds(seconds);
+        self.send(Msg::Tick { now });
+        self
+    }
+
+    /// Lets every change that was asked for succeed; returns them.
+    pub fn finish(&mut self) -> Vec<Action> {
+        let mut done = Vec::new();
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Run { id, action } => {
+                    done.push(action.clone());
+                    self.send(Msg::Acted { id, action, outcome: Outcome::Done { result: "ok".into() } });
+                }
+                other => self.effects.push(other),
+            }
+        }
+        done
+    }
+
+    /// Kinds of the journal's events, for short assertions.
+    pub fn journal(&self) -> Vec<String> {
+        let kind = |e: &Entry| {
+            let value = serde_json::to_value(&e.event).unwrap();
+            value["kind"].as_str().unwrap().to_owned()
+        };
+        self.model.session.iter().flat_map(|s| s.entries.iter().map(kind)).collect()
+    }
+
+    pub fn toast(&self) -> String {
+        self.model.toast().map(|t| t.text.clone()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,190 @@
+//! The guard, arming, capture before change, undo, drift.
+
+use crate::core::Effect;
+use crate::core::overlays::Overlay;
+use crate::core::panes::replicas;
+use crate::core::testing::{Kit, deployment, key_of};
+use crate::domain::Update;
+use crate::incident::{Action, Outcome};
+
+fn scaled(name: &str, wanted: i32, ready: i32) -> Update {
+    Update::DeploymentChanged { deployment: deployment(name, wanted, ready) }
+}
+
+#[test]
+fn read_only_offers_to_arm_and_changes_nothing() {
+    let mut kit = Kit::incident();
+    kit.keys("2 s");
+    assert!(matches!(kit.model.overlays.last(), Some(Overlay::Palette(_))));
+    assert!(kit.effects.is_empty());
+    kit.keys("enter");
+    assert!(kit.model.is_armed(), "Enter on what was offered arms");
+}
+
+#[test]
+fn nothing_can_be_armed_or_scaled_without_an_incident() {
+    let mut kit = Kit::live();
+    kit.command("arm 15m").keys("2 s");
+    assert!(!kit.model.is_armed() && kit.model.overlays.is_empty());
+    assert!(kit.toast().contains("Open an incident first"));
+}
+
+#[test]
+fn production_asks_for_its_name_and_cancels_by_default() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s");
+    let Some(Overlay::Guard(guard)) = kit.model.overlays.last() else { panic!("no guard") };
+    assert_eq!(
+        guard.steps[0].command,
+        "kubectl -n tra-production scale deployment rsm-production --replicas 0"
+    );
+    assert!(guard.steps[0].old.contains('2') && guard.steps[0].note.as_ref().unwrap().contains("autoscaler"));
+    kit.keys("enter");
+    assert!(kit.model.overlays.is_empty() && kit.effects.is_empty(), "Enter on nothing cancels");
+    kit.keys("s").text("prod").keys("enter");
+    assert!(kit.effects.is_empty(), "half a name does nothing");
+    kit.text("uction").keys("enter");
+    assert_eq!(kit.effects.len(), 1);
+}
+
+#[test]
+fn capture_and_intent_are_on_disk_before_the_change() {
+    let mut kit = Kit::armed();
+    kit.keys("2 a s").text("production").keys("enter");
+    let runs = kit.effects.iter().filter(|e| matches!(e, Effect::Run { .. })).count();
+    assert_eq!(runs, 2);
+    let journal = kit.journal();
+    let tail: Vec<_> = journal.iter().rev().take(4).rev().collect();
+    assert_eq!(tail, ["captured", "intended", "captured", "intended"]);
+}
+
+#[test]
+fn no_journal_no_change() {
+    let mut kit = Kit::armed();
+    kit.journal_works = false;
+    kit.keys("2 a s").text("production").keys("enter");
+    assert!(kit.effects.is_empty(), "{:?}", kit.effects);
+    assert!(kit.model.pending.is_empty());
+    assert!(kit.toast().contains("2 changes were NOT made"));
+}
+
+#[test]
+fn what_was_captured_is_put_back_exactly_and_only_the_watch_closes_the_undo() {
+    let mut kit = Kit::armed();
+    kit.keys("2 a s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.news(scaled("rsm-production-worker", 0, 0));
+    assert_eq!(replicas::was(&kit.model, &key_of("rsm-production")), Some(2));
+    kit.keys("b").text("production").keys("enter");
+    let actions = kit.finish();
+    assert!(actions.contains(&Action::Scale { deployment: key_of("rsm-production"), from: 0, to: 2 }));
+    assert!(actions.contains(&Action::Scale { deployment: key_of("rsm-production-worker"), from: 0, to: 1 }));
+    let open = |kit: &Kit| kit.model.session.as_ref().unwrap().state.open_undo().count();
+    assert_eq!(open(&kit), 2, "an accepted request is not a recovered service");
+    kit.news(scaled("rsm-production", 2, 1));
+    assert_eq!(open(&kit), 2);
+    kit.news(scaled("rsm-production", 2, 2));
+    kit.news(scaled("rsm-production-worker", 1, 1));
+    assert_eq!(open(&kit), 0);
+}
+
+#[test]
+fn a_second_scaling_does_not_capture_the_zero_it_made() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.command("scale 1").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 1, 1));
+    let ledger = &kit.model.session.as_ref().unwrap().state.ledger;
+    assert_eq!(ledger.len(), 1);
+    assert_eq!(replicas::was(&kit.model, &key_of("rsm-production")), Some(2));
+}
+
+#[test]
+fn drift_is_told_once_and_is_not_confused_with_a_slow_watch() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.finish();
+    let drift = |kit: &Kit| {
+        let map = kit.model.world.deployments.value.as_ref().unwrap();
+        replicas::drift(&kit.model, &map[&key_of("rsm-production")])
+    };
+    assert_eq!(drift(&kit), None, "the watch has not shown the change yet");
+    kit.news(scaled("rsm-production", 0, 2));
+    assert_eq!(drift(&kit), None);
+    kit.news(scaled("rsm-production", 3, 2));
+    assert_eq!(drift(&kit), Some(0));
+    kit.news(scaled("rsm-production", 3, 3));
+    let told = kit.model.session.as_ref().unwrap().entries.iter();
+    assert_eq!(told.filter(|e| format!("{:?}", e.event).contains("someone scaled it")).count(), 1);
+}
+
+#[test]
+fn a_dialog_that_is_out_of_date_does_nothing() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s");
+    kit.news(scaled("rsm-production", 5, 2));
+    kit.text("production").keys("enter");
+    assert!(kit.effects.is_empty());
+    assert!(kit.toast().contains("went from 2 to 5"), "{}", kit.toast());
+}
+
+#[test]
+fn arming_ends_by_itself_even_under_an_open_dialog() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").later(16 * 60);
+    assert!(!kit.model.is_armed());
+    kit.text("production").keys("enter");
+    assert!(kit.effects.is_empty());
+    assert_eq!(kit.journal().iter().filter(|k| *k == "disarmed").count(), 1);
+}
+
+#[test]
+fn arming_is_bounded() {
+    let mut kit = Kit::incident();
+    for bad in ["arm 0m", "arm 90m", "arm soon", "arm -5"] {
+        kit.command(bad);
+        assert!(!kit.model.is_armed(), "{bad}");
+    }
+}
+
+#[test]
+fn a_lost_answer_is_unknown_and_said_so() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    let Some(Effect::Run { id, action }) = kit.effects.pop() else { panic!("no change") };
+    let outcome = Outcome::Unknown { why: "no answer within 10 s".into() };
+    kit.send(crate::core::Msg::Acted { id, action, outcome });
+    assert!(kit.toast().contains("UNKNOWN"));
+    assert_eq!(kit.model.session.as_ref().unwrap().state.actions[0].is_uncertain(), true);
+}
+
+#[test]
+fn an_incident_with_open_undo_does_not_close_but_a_waived_one_does() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.command("close");
+    assert!(matches!(kit.model.overlays.last(), Some(Overlay::Ledger(_))));
+    kit.keys("w").text("service is retired").keys("enter esc");
+    kit.command("close").text("all done").keys("enter");
+    assert!(kit.model.session.is_none());
+}
+
+#[test]
+fn a_sandbox_disaster_needs_no_incident_but_a_yes() {
+    let mut kit = Kit::live();
+    kit.command("disaster rows-deleted");
+    kit.keys("enter");
+    assert!(kit.effects.is_empty(), "Cancel is the default");
+    kit.command("disaster rows-deleted").keys("y");
+    assert!(matches!(kit.effects.as_slice(), [Effect::Run { action: Action::SandboxDisaster { .. }, .. }]));
+    kit.model.target.sandbox = None;
+    kit.effects.clear();
+    kit.command("disaster rows-deleted");
+    assert!(kit.effects.is_empty() && kit.model.overlays.is_empty());
+}

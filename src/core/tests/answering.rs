@@ -1,0 +1,127 @@
+//! Sense, show, ask: the four marks, and what each needs.
+
+use crate::core::overlays::Overlay;
+use crate::core::panes::checklist;
+use crate::core::testing::{Kit, deployment};
+use crate::domain::{Phase, Source, Update};
+use crate::incident::Mark;
+
+fn mark(kit: &Kit, item: &str) -> Mark {
+    checklist::mark(&kit.model, item)
+}
+
+const SERVER: &str = "check-that-azure-lists-the-live-server";
+const SCALE: &str = "scale-every-deployment-to-0";
+
+#[test]
+fn a_passing_probe_still_needs_a_key() {
+    let mut kit = Kit::incident();
+    assert_eq!(mark(&kit, SERVER), Mark::Open, "never ticked silently");
+    kit.keys("enter");
+    assert_eq!(mark(&kit, SERVER), Mark::Open, "shown first");
+    kit.keys("enter");
+    assert_eq!(mark(&kit, SERVER), Mark::Verified);
+    let answers = &kit.model.session.as_ref().unwrap().state.answers;
+    assert_eq!(answers[SERVER].sensed.as_ref().unwrap().value, "Ready");
+}
+
+#[test]
+fn an_item_without_probe_can_only_be_said_done() {
+    let mut kit = Kit::incident();
+    kit.keys("down enter enter");
+    assert_eq!(mark(&kit, "note-when-rows-went-wrong"), Mark::Open, "Enter verifies nothing here");
+    kit.keys("s");
+    assert_eq!(mark(&kit, "note-when-rows-went-wrong"), Mark::Said);
+}
+
+#[test]
+fn a_failing_probe_can_only_be_overridden_with_a_reason() {
+    let mut kit = Kit::incident();
+    kit.keys("down down enter enter s");
+    assert_eq!(mark(&kit, SCALE), Mark::Open);
+    kit.keys("o enter");
+    assert_eq!(mark(&kit, SCALE), Mark::Open, "no reason, no override");
+    kit.text("service is behind a wall already").keys("enter");
+    assert_eq!(mark(&kit, SCALE), Mark::Overridden);
+    assert!(kit.model.overlays.is_empty());
+    let answer = &kit.model.session.as_ref().unwrap().state.answers[SCALE];
+    assert_eq!(answer.reason.as_deref(), Some("service is behind a wall already"));
+    assert!(answer.sensed.as_ref().unwrap().value.starts_with("3 ready"));
+}
+
+#[test]
+fn a_stale_value_proves_nothing() {
+    let mut kit = Kit::incident();
+    kit.standing(Source::Azure, Phase::Stale { why: "refused".into() });
+    kit.keys("enter enter");
+    assert_eq!(mark(&kit, SERVER), Mark::Open);
+    kit.keys("s");
+    assert_eq!(mark(&kit, SERVER), Mark::Said);
+}
+
+#[test]
+fn a_value_that_is_overdue_proves_nothing_either() {
+    let mut kit = Kit::incident();
+    kit.later(300).keys("enter enter");
+    assert_eq!(mark(&kit, SERVER), Mark::Open);
+}
+
+#[test]
+fn answers_go_to_the_next_open_item() {
+    let mut kit = Kit::incident();
+    kit.keys("enter enter");
+    assert_eq!(checklist::selected(&kit.model).unwrap().id, "note-when-rows-went-wrong");
+}
+
+#[test]
+fn an_answered_item_is_opened_again_only_with_a_reason() {
+    let mut kit = Kit::incident();
+    kit.keys("enter enter up x").text("looked at the wrong group").keys("enter");
+    assert_eq!(mark(&kit, SERVER), Mark::Open);
+}
+
+#[test]
+fn a_contradicted_answer_is_flagged_and_never_unticked() {
+    let mut kit = Kit::armed();
+    kit.news(Update::Deployments { all: vec![deployment("rsm-production", 0, 0)] });
+    kit.keys("down down enter enter");
+    assert_eq!(mark(&kit, SCALE), Mark::Verified);
+    kit.news(Update::DeploymentChanged { deployment: deployment("rsm-production", 2, 2) });
+    let item = kit.model.runbook().unwrap().item(SCALE).unwrap().clone();
+    assert!(crate::core::session::contradiction(&kit.model, &item).unwrap().starts_with("2 ready"));
+    assert_eq!(mark(&kit, SCALE), Mark::Verified);
+}
+
+#[test]
+fn notes_hang_on_their_item() {
+    let mut kit = Kit::incident();
+    kit.keys("n").text("asked Bea").keys("enter");
+    assert_eq!(kit.model.session.as_ref().unwrap().state.notes[0].item.as_deref(), Some(SERVER));
+}
+
+#[test]
+fn without_an_incident_nothing_is_answered() {
+    let mut kit = Kit::live();
+    kit.keys("enter");
+    assert!(kit.model.overlays.is_empty());
+    assert!(kit.toast().contains("open an incident first"));
+}
+
+#[test]
+fn the_opening_form_refuses_times_that_cannot_be() {
+    let mut kit = Kit::live();
+    kit.keys("i tab").text("later").keys("enter");
+    let Some(Overlay::Opening(form)) = kit.model.overlays.last() else { panic!("form left") };
+    assert!(form.problem.as_ref().unwrap().contains("later"));
+    kit.keys("esc i tab").text("09:30").keys("tab").text("09:00").keys("enter");
+    assert!(kit.model.session.is_none(), "noticed before it began");
+}
+
+#[test]
+fn a_pasted_page_of_keys_does_nothing_to_the_panes() {
+    let mut kit = Kit::armed();
+    kit.send(crate::core::Msg::Input {
+        input: crossterm::event::Event::Paste("2sy\u{1b}[31mproduction\n".into()),
+    });
+    assert!(kit.model.overlays.is_empty() && kit.effects.is_empty());
+}

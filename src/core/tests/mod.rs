@@ -1,0 +1,7 @@
+//! The main body of the tests: messages in, model and effects looked at.
+
+mod acting;
+mod answering;
+mod moving;
+mod properties;
+mod resuming;

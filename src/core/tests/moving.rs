@@ -1,0 +1,141 @@
+//! Focus, filter, mouse, time, messages, the way back after an interruption.
+
+use crossterm::event::{Event as Input, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+
+use crate::core::testing::{Kit, deployment};
+use crate::core::{Effect, Msg, PaneId, panes};
+use crate::domain::{Phase, Source, Update};
+
+fn many(kit: &mut Kit, n: usize) {
+    let all = (0..n).map(|i| deployment(&format!("rsm-production-{i:04}"), 1, 1)).collect();
+    kit.news(Update::Deployments { all });
+}
+
+#[test]
+fn number_keys_and_tab_move_the_focus() {
+    let mut kit = Kit::live();
+    for (keys, pane) in [("3", PaneId::Postgres), ("tab", PaneId::Timeline), ("tab", PaneId::Checklist)] {
+        kit.keys(keys);
+        assert_eq!(kit.model.focus, pane);
+    }
+    kit.keys("backtab");
+    assert_eq!(kit.model.focus, PaneId::Timeline);
+}
+
+#[test]
+fn a_filter_narrows_as_it_is_typed_and_esc_clears_it() {
+    let mut kit = Kit::live();
+    kit.keys("2 /").text("worker");
+    assert_eq!(panes::counts(&kit.model, PaneId::Replicas), (1, 2));
+    kit.keys("enter esc");
+    assert_eq!(panes::counts(&kit.model, PaneId::Replicas), (2, 2));
+}
+
+#[test]
+fn the_selection_stays_on_its_row_while_rows_come_and_go() {
+    let mut kit = Kit::live();
+    many(&mut kit, 50);
+    kit.keys("2 G");
+    let selected = kit.model.panes.replicas.selected.clone().unwrap();
+    kit.news(Update::DeploymentGone { key: deployment("rsm-production-0003", 1, 1).key });
+    kit.news(Update::DeploymentChanged { deployment: deployment("rsm-production-0003-b", 1, 1) });
+    kit.keys("1 2");
+    assert_eq!(kit.model.panes.replicas.selected, Some(selected));
+}
+
+#[test]
+fn a_click_focuses_and_selects_and_the_wheel_scrolls() {
+    let mut kit = Kit::live();
+    many(&mut kit, 100);
+    let rect = kit.model.layout().rect(PaneId::Replicas).unwrap();
+    let at = |kind, row| Msg::Input {
+        input: Input::Mouse(MouseEvent { kind, column: rect.x + 3, row, modifiers: KeyModifiers::NONE }),
+    };
+    // Border, table head, then the rows.
+    kit.send(at(MouseEventKind::Down(MouseButton::Left), rect.y + 4));
+    assert_eq!(kit.model.focus, PaneId::Replicas);
+    assert_eq!(kit.model.panes.replicas.selected.as_ref().unwrap().name, "rsm-production-0002");
+    kit.send(at(MouseEventKind::ScrollDown, rect.y + 4));
+    assert_eq!(kit.model.panes.replicas.top, 3);
+    kit.keys("m");
+    assert_eq!(kit.effects, vec![Effect::Mouse(false)]);
+}
+
+#[test]
+fn at_rest_only_the_clock_wakes_the_cockpit() {
+    let mut kit = Kit::live();
+    kit.later(7);
+    kit.health(200);
+    let wake = kit.model.next_wake() - kit.model.now;
+    assert!(wake.num_seconds() >= 29, "{wake}");
+    kit.standing(Source::Web, Phase::Stale { why: "refused".into() });
+    assert!(
+        (kit.model.next_wake() - kit.model.now).num_seconds() <= 1,
+        "countdowns run while something is wrong"
+    );
+}
+
+#[test]
+fn errors_stay_until_dismissed_and_plain_messages_go() {
+    let mut kit = Kit::live();
+    kit.send(Msg::Info { what: "hello".into() });
+    kit.later(7);
+    assert_eq!(kit.toast(), "");
+    kit.send(Msg::Trouble { what: "bad".into() });
+    kit.later(600);
+    assert_eq!(kit.toast(), "bad");
+    kit.keys("esc");
+    assert_eq!(kit.toast(), "");
+    assert_eq!(kit.model.messages.len(), 2, "kept for :messages");
+}
+
+#[test]
+fn coming_back_tells_what_was_missed() {
+    let mut kit = Kit::incident();
+    kit.keys("enter enter").later(10);
+    kit.send(Msg::Input { input: Input::FocusLost });
+    kit.later(240);
+    kit.health(503);
+    kit.later(5);
+    kit.send(Msg::Input { input: Input::FocusGained });
+    let mark = kit.model.away.bookmark.clone().unwrap();
+    assert!(mark.last_done.unwrap().contains("Check that Azure lists"));
+    assert_eq!(mark.current.as_deref(), Some("Note when rows went wrong"));
+    assert!(mark.changed.iter().any(|c| c.contains("service is down")), "{:?}", mark.changed);
+    kit.keys("esc");
+    assert!(kit.model.away.bookmark.is_none());
+}
+
+#[test]
+fn a_minute_without_a_key_is_an_interruption_too() {
+    let mut kit = Kit::incident();
+    kit.later(61).keys("j");
+    assert!(kit.model.away.bookmark.is_some());
+}
+
+#[test]
+fn updates_to_stakeholders_come_due() {
+    let mut kit = Kit::incident();
+    kit.later(20 * 60).keys("U");
+    let due = kit.model.session.as_ref().unwrap().update_due().unwrap();
+    assert_eq!((due - kit.model.now).num_minutes(), 30);
+}
+
+#[test]
+fn copying_copies_the_command_of_the_row() {
+    let mut kit = Kit::live();
+    kit.keys("2 y");
+    assert_eq!(
+        kit.effects,
+        vec![Effect::Copy("kubectl -n tra-production get deployment rsm-production".into())]
+    );
+}
+
+#[test]
+fn the_title_counts_what_is_stale() {
+    let mut kit = Kit::live();
+    assert_eq!(kit.model.title(), "drtui EXERCISE refer-serious-misconduct production");
+    kit.standing(Source::Azure, Phase::AuthExpired { why: "expired".into(), fix: "az login".into() });
+    assert!(kit.model.title().ends_with("· 1 stale"));
+    assert!(kit.model.standing(Source::Azure).contains("az login"));
+}

@@ -1,0 +1,215 @@
+//! For any sequence of messages: no panic, selections valid, read-only changes nothing, journal before acting.
+
+use crossterm::event::{Event as Input, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use proptest::prelude::*;
+
+use crate::core::testing::{Kit, deployment, key, server};
+use crate::core::{Effect, Msg, PaneId, panes};
+use crate::domain::{Phase, ServerClass, Source, Update};
+use crate::incident::Outcome;
+
+const KEYS: &[&str] = &[
+    "enter",
+    "esc",
+    "space",
+    "tab",
+    "backtab",
+    "up",
+    "down",
+    "left",
+    "right",
+    "home",
+    "end",
+    "pageup",
+    "pagedown",
+    "backspace",
+    "ctrl-d",
+    "ctrl-u",
+    "ctrl-l",
+    "1",
+    "2",
+    "3",
+    "4",
+    "a",
+    "b",
+    "d",
+    "g",
+    "i",
+    "j",
+    "k",
+    "m",
+    "n",
+    "o",
+    "p",
+    "q",
+    "r",
+    "s",
+    "v",
+    "w",
+    "x",
+    "y",
+    "z",
+    "G",
+    "L",
+    "M",
+    "T",
+    "U",
+    ":",
+    "/",
+    "?",
+    "0",
+    "é",
+];
+
+/// One thing that happens, small enough to shrink well.
+#[derive(Debug, Clone)]
+enum Step {
+    Key(usize),
+    Text(String),
+    Command(&'static str),
+    Resize(u16, u16),
+    Click(u16, u16, bool),
+    Scaled(u8, i32, i32),
+    List(u8),
+    Phase(usize, u8),
+    Servers(u8),
+    Health(u16),
+    Later(i64),
+    Finish(u8),
+    JournalWorks(bool),
+    Paste(String),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..KEYS.len()).prop_map(Step::Key),
+        1 => "[a-z 0-9:!/]{0,12}".prop_map(Step::Text),
+        2 => prop::sample::select(vec!["arm 15m", "scale 3", "disarm", "close", "production", "disaster rows-deleted", "theme mono"]).prop_map(Step::Command),
+        1 => (0u16..300, 0u16..100).prop_map(|(w, h)| Step::Resize(w, h)),
+        1 => (0u16..200, 0u16..60, any::<bool>()).prop_map(|(x, y, w)| Step::Click(x, y, w)),
+        3 => (0u8..6, 0i32..5, 0i32..5).prop_map(|(n, w, r)| Step::Scaled(n, w, r)),
+        1 => (0u8..40).prop_map(Step::List),
+        1 => (0usize..4, 0u8..5).prop_map(|(s, p)| Step::Phase(s, p)),
+        1 => (0u8..4).prop_map(Step::Servers),
+        1 => prop::sample::select(vec![200u16, 503]).prop_map(Step::Health),
+        1 => (0i64..1000).prop_map(Step::Later),
+        2 => (0u8..3).prop_map(Step::Finish),
+        1 => any::<bool>().prop_map(Step::JournalWorks),
+        1 => "\\PC{0,20}".prop_map(Step::Paste),
+    ]
+}
+
+fn name(n: u8) -> String {
+    if n == 0 { "rsm-production".into() } else { format!("rsm-production-{n}") }
+}
+
+fn take(kit: &mut Kit, step: Step) {
+    match step {
+        Step::Key(n) => kit.send(Msg::Input { input: Input::Key(key(KEYS[n])) }),
+        Step::Text(text) => {
+            kit.text(&text);
+        }
+        Step::Command(text) => {
+            kit.command(text);
+        }
+        Step::Resize(w, h) => kit.send(Msg::Input { input: Input::Resize(w, h) }),
+        Step::Click(column, row, wheel) => {
+            let kind =
+                if wheel { MouseEventKind::ScrollDown } else { MouseEventKind::Down(MouseButton::Left) };
+            let mouse = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+            kit.send(Msg::Input { input: Input::Mouse(mouse) });
+        }
+        Step::Scaled(n, w, r) => {
+            kit.news(Update::DeploymentChanged { deployment: deployment(&name(n), w, r) })
+        }
+        Step::List(n) => {
+            kit.news(Update::Deployments { all: (0..n).map(|i| deployment(&name(i), 1, 1)).collect() })
+        }
+        Step::Phase(s, p) => {
+            let phase = match p {
+                0 => Phase::Live,
+                1 => Phase::Polling { every_s: 10 },
+                2 => Phase::Stale { why: "refused".into() },
+                3 => Phase::AuthExpired { why: "expired".into(), fix: "az login".into() },
+                _ => Phase::Denied { what: "list deployments".into() },
+            };
+            kit.standing(Source::ALL[s], phase);
+        }
+        Step::Servers(n) => {
+            let all = (0..n).map(|i| server(&format!("pg-{i}"), ServerClass::Ptr, "Ready")).collect();
+            kit.news(Update::Servers { all });
+        }
+        Step::Health(status) => kit.health(status),
+        Step::Later(s) => {
+            kit.later(s);
+        }
+        Step::Finish(how) => finish(kit, how),
+        Step::JournalWorks(works) => kit.journal_works = works,
+        Step::Paste(text) => kit.send(Msg::Input { input: Input::Paste(text) }),
+    }
+}
+
+fn finish(kit: &mut Kit, how: u8) {
+    for effect in std::mem::take(&mut kit.effects) {
+        if let Effect::Run { id, action } = effect {
+            let outcome = match how {
+                0 => Outcome::Done { result: "ok".into() },
+                1 => Outcome::Failed { why: "no".into() },
+                _ => Outcome::Unknown { why: "lost".into() },
+            };
+            kit.send(Msg::Acted { id, action, outcome });
+        }
+    }
+}
+
+fn selections_are_valid(kit: &mut Kit) {
+    crate::core::update::settle(&mut kit.model);
+    let rows = panes::replicas::rows(&kit.model);
+    let list = &kit.model.panes.replicas;
+    assert_eq!(list.selected.is_some(), !rows.is_empty());
+    assert!(list.position(&rows).is_some() || rows.is_empty());
+    for pane in PaneId::ALL {
+        let (shown, all) = panes::counts(&kit.model, pane);
+        assert!(shown <= all.max(shown));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_panics_and_selections_stay_valid(steps in prop::collection::vec(step(), 0..200)) {
+        let mut kit = Kit::incident();
+        for step in steps {
+            take(&mut kit, step);
+        }
+        selections_are_valid(&mut kit);
+    }
+
+    #[test]
+    fn read_only_yields_no_mutating_effect(steps in prop::collection::vec(step(), 0..150)) {
+        let mut kit = Kit::incident();
+        kit.model.target.sandbox = None;
+        for step in steps {
+            // Neither typed out nor offered: the arming itself is taken back at once.
+            take(&mut kit, step);
+            kit.model.armed_until = None;
+            prop_assert!(!kit.effects.iter().any(Effect::is_mutating), "{:?}", kit.effects);
+        }
+    }
+
+    #[test]
+    fn every_change_has_its_intent_on_record_first(steps in prop::collection::vec(step(), 0..200)) {
+        let mut kit = Kit::armed();
+        kit.model.target.sandbox = None;
+        for step in steps {
+            take(&mut kit, step);
+            for effect in &kit.effects {
+                if let Effect::Run { id, .. } = effect {
+                    let known = kit.model.session.as_ref().is_some_and(|s| s.state.actions.iter().any(|a| a.id == *id));
+                    prop_assert!(known, "{id} runs without an intent on record");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! After a crash: the journal is read again, and what was said done is sensed again.
+
+use crate::core::testing::{Kit, deployment};
+use crate::core::{Effect, Msg};
+use crate::domain::{Phase, Source, Update};
+use crate::incident::{Event, Outcome};
+
+/// Scales to 0 and dies before the answer; returns a fresh cockpit that has resumed.
+fn crashed() -> Kit {
+    let mut kit = Kit::armed();
+    kit.keys("1 enter enter 2 s").text("production").keys("enter");
+    assert!(matches!(kit.effects.as_slice(), [Effect::Run { .. }]));
+    let entries = kit.model.session.as_ref().unwrap().entries.clone();
+    let mut again = Kit::new();
+    for event in entries.iter().map(|e| e.event.clone()) {
+        again.seal(event);
+    }
+    again.send(Msg::Opened { entries, resumed: true, notes: vec!["a torn line was taken away".into()] });
+    again
+}
+
+fn world(kit: &mut Kit, wanted: i32) {
+    for source in Source::ALL {
+        kit.standing(source, Phase::Live);
+    }
+    kit.news(Update::Deployments { all: vec![deployment("rsm-production", wanted, wanted)] });
+}
+
+#[test]
+fn a_resumed_cockpit_is_read_only_and_says_so() {
+    let kit = crashed();
+    assert!(!kit.model.is_armed());
+    assert_eq!(kit.journal().last().map(String::as_str), Some("resumed"));
+    assert!(kit.toast().contains("Read-only"));
+}
+
+#[test]
+fn a_change_without_an_outcome_is_settled_by_the_watch() {
+    for (wanted, expected) in [(0, "done"), (2, "failed"), (4, "unknown")] {
+        let mut kit = crashed();
+        world(&mut kit, wanted);
+        let state = &kit.model.session.as_ref().unwrap().state;
+        let word = match &state.actions[0].ended {
+            Some((_, Outcome::Done { .. })) => "done",
+            Some((_, Outcome::Failed { .. })) => "failed",
+            Some((_, Outcome::Unknown { .. })) => "unknown",
+            None => "open",
+        };
+        assert_eq!(word, expected, "wanted {wanted}");
+    }
+}
+
+#[test]
+fn the_undo_survives_and_puts_back_what_was_there_before_the_crash() {
+    let mut kit = crashed();
+    world(&mut kit, 0);
+    kit.command("arm 5m").keys("b").text("production").keys("enter");
+    let actions = kit.finish();
+    assert_eq!(actions.len(), 1);
+    assert!(format!("{actions:?}").contains("to: 2"));
+}
+
+#[test]
+fn what_was_verified_is_sensed_again_once() {
+    let mut kit = crashed();
+    kit.news(Update::Servers { all: Vec::new() });
+    world(&mut kit, 0);
+    let told: Vec<_> = kit
+        .model
+        .session
+        .as_ref()
+        .unwrap()
+        .entries
+        .iter()
+        .filter_map(|e| match &e.event {
+            Event::Observed { what, source } if source == "resume" => Some(what.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("LOOK AGAIN at Check that Azure lists the live server: now absent"), "{told:?}");
+}

@@ -4,7 +4,7 @@ mod headless;
 mod parent;
 mod remote;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 use color_eyre::eyre::{Result, WrapErr};
 
 use super::Global;
+use super::cockpit::CockpitArgs;
 use crate::sandbox::faults::{Kind, Provider};
 use crate::sandbox::postgres::seed::Recipe;
 use crate::sandbox::{Options, Scale, state};
@@ -91,7 +92,7 @@ enum Action {
     },
 }
 
-pub fn run(global: &Global, args: SandboxArgs) -> Result<ExitCode> {
+pub fn run(global: &Global, cockpit: &CockpitArgs, args: SandboxArgs) -> Result<ExitCode> {
     match args.action {
         Some(Action::Disaster { name: Some(name), state, json }) => {
             remote::disaster(&state.path()?, &name, json)
@@ -106,7 +107,7 @@ pub fn run(global: &Global, args: SandboxArgs) -> Result<ExitCode> {
             remote::fault(&state.path()?, kind, on, lasts)
         }
         None if args.start.headless => headless::run(&args.start.options()?, args.start.stop_with_stdin),
-        None => parent::run(global, &args.start.options()?),
+        None => parent::run(global, cockpit, &args.start.options()?),
     }
 }
 
@@ -116,14 +117,6 @@ impl Start {
         let recipe = Recipe { seed: self.seed, scale: self.scale, as_of };
         Ok(Options { state_file: self.state.path()?, recipe })
     }
-}
-
-/// Opens the cockpit with `config`; returns when the user has left it.
-fn open_cockpit(config: &Path, _global: &Global) -> Result<ExitCode> {
-    println!("The sandbox's configuration is {}. Ctrl-C stops the sandbox.", config.display());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tokio::signal::ctrl_c()).wrap_err("cannot wait for Ctrl-C")?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// `500ms`, `30s`, `5m`, `1h`; a bare number is seconds.

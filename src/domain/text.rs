@@ -53,6 +53,24 @@ pub fn fit(text: &str, width: usize) -> String {
     out
 }
 
+/// `text` cut at its start to at most `width` terminal columns: for names that differ at their end.
+pub fn fit_end(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut kept = Vec::new();
+    let mut used = 1;
+    for c in text.chars().rev() {
+        used += c.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        kept.push(c);
+    }
+    kept.extend((width > 0).then_some('…'));
+    kept.into_iter().rev().collect()
+}
+
 /// `text` with passwords in URLs, signatures, tokens and `password=…` values blotted out.
 pub fn redact(text: &str) -> String {
     let mut out = text.to_owned();
@@ -175,5 +193,7 @@ mod tests {
         assert_eq!(fit("abc", 3), "abc");
         assert_eq!(fit("abcd", 3), "ab…");
         assert_eq!(fit("abcd", 0), "");
+        assert_eq!(fit_end("app-worker", 7), "…worker");
+        assert_eq!(fit_end("ab", 0), "");
     }
 }

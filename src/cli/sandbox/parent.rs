@@ -9,7 +9,8 @@ use std::thread::JoinHandle;
 
 use color_eyre::eyre::{Result, WrapErr, bail, eyre};
 
-use super::{Global, open_cockpit};
+use super::Global;
+use crate::cli::cockpit::{self, CockpitArgs};
 use crate::sandbox::Options;
 use crate::sandbox::state::State;
 
@@ -19,7 +20,7 @@ pub const READY: &str = "ready: ";
 const LAST_WORDS: usize = 40;
 
 /// Starts the sandbox, opens the cockpit on it, and stops the sandbox again.
-pub fn run(global: &Global, options: &Options) -> Result<ExitCode> {
+pub fn run(global: &Global, cockpit: &CockpitArgs, options: &Options) -> Result<ExitCode> {
     let mut child = spawn(options)?;
     let last_words = child.stderr.take().map(listen);
     if let Err(error) = follow_until_ready(&mut child) {
@@ -29,7 +30,7 @@ pub fn run(global: &Global, options: &Options) -> Result<ExitCode> {
         return Err(if words.is_empty() { error } else { eyre!("{words}") });
     }
     let state = State::of_running(&options.state_file)?;
-    let left = open_cockpit(&state.config, global);
+    let left = cockpit::open(Some(&state.config), global, cockpit);
     println!("Stopping the sandbox.");
     // The child stops when its input ends.
     drop(child.stdin.take());

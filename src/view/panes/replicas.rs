@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use super::empty;
 use crate::core::Model;
 use crate::core::panes::{PaneId, replicas};
-use crate::domain::{Deployment, Source};
+use crate::domain::{Deployment, Source, text};
 use crate::view::parts::{cell, cell_right, highlight, nth, put, row_style};
 use crate::view::theme::{Role, Theme};
 
@@ -45,18 +45,18 @@ fn columns(width: u16, wide: bool) -> (usize, usize) {
 
 fn head<'a>(theme: &Theme, width: u16, wide: bool) -> Line<'a> {
     let (name, state) = columns(width, wide);
-    let mut text = format!("  {}", cell("DEPLOYMENT", name));
+    let mut line = format!("  {}", cell("DEPLOYMENT", name));
     let numbers: &[&str] =
         if wide { &["WANT", "READY", "UPD", "AVAIL", "WAS", "RST"] } else { &["WANT", "READY", "WAS"] };
     for n in numbers {
-        text.push_str(&cell_right(n, NUMBER));
+        line.push_str(&cell_right(n, NUMBER));
     }
     if wide {
-        text.push_str(&cell_right("HPA", 7));
+        line.push_str(&cell_right("HPA", 7));
     }
-    text.push(' ');
-    text.push_str(&cell("STATE", state));
-    Line::styled(text, theme.style(Role::Dim))
+    line.push(' ');
+    line.push_str(&cell("STATE", state));
+    Line::styled(line, theme.style(Role::Dim))
 }
 
 fn row<'a>(model: &Model, theme: &Theme, d: &Deployment, width: u16, wide: bool) -> Line<'a> {
@@ -76,7 +76,10 @@ fn row<'a>(model: &Model, theme: &Theme, d: &Deployment, width: u16, wide: bool)
     });
     let mut spans = vec![
         Span::styled(mark, theme.style(Role::Key)),
-        Span::styled(cell(&d.key.name, name), if own { plain } else { theme.style(Role::Dim) }),
+        Span::styled(
+            cell(&text::fit_end(&d.key.name, name), name),
+            if own { plain } else { theme.style(Role::Dim) },
+        ),
         Span::styled(cell_right(&d.wanted.to_string(), NUMBER), plain),
         Span::styled(cell_right(&d.ready.to_string(), NUMBER), ready),
     ];

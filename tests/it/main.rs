@@ -4,6 +4,7 @@
 mod house;
 mod journal;
 mod kubectl;
+mod providers;
 mod pty;
 mod sandbox_kubernetes;
 mod sandbox_postgres;

@@ -53,7 +53,6 @@ impl Standing {
     }
 
     async fn wait(&mut self, wait: Duration) {
-        self.skip.mark_unchanged();
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = self.skip.changed() => {}

@@ -80,7 +80,6 @@ impl Shared {
         let (now, due) = (chrono::Utc::now(), Instant::now() + wait);
         let next = now + chrono::Duration::from_std(wait).unwrap_or_default();
         tracing::info!(?part, %fault, wait_ms = wait.as_millis(), "kubernetes fails");
-        skip.mark_unchanged();
         self.board().down(part, fault, next, now);
         tokio::select! {
             () = sleep_until(due) => {}
@@ -259,6 +258,8 @@ impl<L: Lean> Watch<L> {
             *proved = true;
             self.failures = 0;
             self.gone = 0;
+            // Whoever asked for a retry has got it.
+            self.skip.mark_unchanged();
             self.shared.board().up(self.kind, chrono::Utc::now());
         }
     }

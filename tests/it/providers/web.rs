@@ -32,7 +32,8 @@ async fn bad_news_is_a_value_and_silence_is_a_fault() {
     let page = get(move || {
         let status = says.load(Ordering::Relaxed);
         async move {
-            let location = [("location", "https://elsewhere.example/sign-in")];
+            // Closed, so that the server's end is the end of its connections.
+            let location = [("location", "https://elsewhere.example/sign-in"), ("connection", "close")];
             (StatusCode::from_u16(status).unwrap(), location, format!("database says {status}\u{1b}[2J"))
         }
     });

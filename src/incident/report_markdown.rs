@@ -55,8 +55,10 @@ fn both(moment: &Moment) -> String {
     format!("{} ({})", moment.london, clock::utc_hm(moment.utc))
 }
 
-fn hms(at: Utc) -> String {
-    at.format("%H:%M:%S UTC").to_string()
+/// `03 Jul 10:02:00 BST (09:02:00 UTC)`: an incident may go past midnight.
+fn short(at: Utc) -> String {
+    let london = at.with_timezone(&chrono_tz::Europe::London);
+    format!("{} ({})", london.format("%d %b %H:%M:%S %Z"), at.format("%H:%M:%S UTC"))
 }
 
 fn span(seconds: i64) -> String {
@@ -192,12 +194,12 @@ fn steps(out: &mut String, a: &Account) {
 
 fn step_row(out: &mut String, step: &Step) {
     let sensed = step.sensed.as_ref().map(|s| {
-        let age = s.as_of.map_or_else(|| "never confirmed".to_owned(), |at| format!("as of {}", hms(at)));
+        let age = s.as_of.map_or_else(|| "never confirmed".to_owned(), |at| format!("as of {}", short(at)));
         format!("{}; {}, {age}", esc(&s.value), esc(&s.source))
     });
     let answered = step.answered.as_ref().map(|at| {
         let after = step.after_s.map(|s| format!("+{}, ", span(s))).unwrap_or_default();
-        format!("{after}{}", hms(at.utc))
+        format!("{after}{}", short(at.utc))
     });
     row(
         out,
@@ -236,7 +238,7 @@ fn change_row(out: &mut String, c: &Change) {
         out,
         &[
             esc(&c.id),
-            hms(c.at.utc),
+            short(c.at.utc),
             esc(&c.who),
             esc(&c.target),
             format!("{values}{undoes}"),
@@ -277,7 +279,7 @@ fn ledger(out: &mut String, a: &Account) {
             &[
                 esc(&undo.id),
                 esc(&undo.captured),
-                format!("{}, {}", hms(undo.at.utc), esc(&undo.who)),
+                format!("{}, {}", short(undo.at.utc), esc(&undo.who)),
                 ledger_state(undo),
             ],
         );
@@ -288,7 +290,7 @@ fn ledger_state(undo: &UndoLine) -> String {
     let by = || {
         format!(
             "{} by {}: {}",
-            undo.ended_at.as_ref().map(|m| hms(m.utc)).unwrap_or_default(),
+            undo.ended_at.as_ref().map(|m| short(m.utc)).unwrap_or_default(),
             undo.ended_by.as_deref().map(esc).unwrap_or_default(),
             undo.words.as_deref().map(esc).unwrap_or_default()
         )
@@ -320,7 +322,7 @@ fn timeline(out: &mut String, a: &Account) {
             &[
                 line.seq.to_string(),
                 line.at.london.clone(),
-                hms(line.at.utc),
+                clock::utc_full(line.at.utc),
                 esc(&line.who),
                 esc(&line.what),
             ],

@@ -159,7 +159,7 @@ fn a_lost_answer_is_unknown_and_said_so() {
     let outcome = Outcome::Unknown { why: "no answer within 10 s".into() };
     kit.send(crate::core::Msg::Acted { id, action, outcome });
     assert!(kit.toast().contains("UNKNOWN"));
-    assert_eq!(kit.model.session.as_ref().unwrap().state.actions[0].is_uncertain(), true);
+    assert!(kit.model.session.as_ref().unwrap().state.actions[0].is_uncertain());
 }
 
 #[test]

@@ -150,6 +150,9 @@ pub enum Event {
         disrupted_at: Option<Utc>,
         /// When it was noticed (UTC).
         detected_at: Option<Utc>,
+        /// The cluster, or the run of a sandbox: an incident is resumed only where it was opened.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<String>,
     },
     /// What the runbook plans and promises. Second entry of a journal; without it the report says that the number of
     /// items never answered is not known.

@@ -47,6 +47,8 @@ pub struct Facts {
     pub exercise: bool,
     pub disrupted_at: Option<Utc>,
     pub detected_at: Option<Utc>,
+    /// The cluster, or the run of a sandbox.
+    pub place: Option<String>,
     /// When it was declared: the time of the first entry (UTC).
     pub opened_at: Utc,
     pub opened_by: String,
@@ -230,6 +232,7 @@ impl State {
                 exercise,
                 disrupted_at,
                 detected_at,
+                place,
             } => {
                 self.facts = Some(Facts {
                     incident: incident.clone(),
@@ -240,6 +243,7 @@ impl State {
                     exercise: *exercise,
                     disrupted_at: *disrupted_at,
                     detected_at: *detected_at,
+                    place: place.clone(),
                     opened_at: entry.at,
                     opened_by: entry.who.clone(),
                 });

@@ -23,6 +23,8 @@ pub struct Summary {
     pub service: String,
     pub environment: String,
     pub runbook: String,
+    /// The cluster, or the run of a sandbox, where it was opened.
+    pub place: Option<String>,
     pub production: bool,
     pub exercise: bool,
     pub opened_at: Option<Utc>,
@@ -103,6 +105,7 @@ fn sum_up(path: &Path, entries: &[Entry], damage: Option<String>) -> Summary {
         service: of(|f| f.service.clone()),
         environment: of(|f| f.environment.clone()),
         runbook: of(|f| f.runbook.id.clone()),
+        place: facts.as_ref().and_then(|f| f.place.clone()),
         production: facts.as_ref().is_some_and(|f| f.production),
         exercise: facts.as_ref().is_some_and(|f| f.exercise),
         opened_at: facts.as_ref().map(|f| f.opened_at),

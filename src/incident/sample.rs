@@ -23,6 +23,7 @@ pub fn opened() -> Event {
         exercise: true,
         disrupted_at: Some(at(-20)),
         detected_at: Some(at(-5)),
+        place: None,
     }
 }
 

@@ -349,27 +349,9 @@ fn holder_file(path: &Path) -> PathBuf {
     path.with_extension("holder")
 }
 
-fn with_id(opened: Event, id: String) -> Event {
-    match opened {
-        Event::Opened {
-            runbook,
-            service,
-            environment,
-            production,
-            exercise,
-            disrupted_at,
-            detected_at,
-            ..
-        } => Event::Opened {
-            incident: id,
-            runbook,
-            service,
-            environment,
-            production,
-            exercise,
-            disrupted_at,
-            detected_at,
-        },
-        other => other,
+fn with_id(mut opened: Event, id: String) -> Event {
+    if let Event::Opened { incident, .. } = &mut opened {
+        *incident = id;
     }
+    opened
 }

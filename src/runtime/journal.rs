@@ -112,8 +112,16 @@ fn resume(dir: &Path, target: &Target, answers: &mpsc::Sender<Msg>) -> Option<Jo
         }
     };
     let ours = |s: &&list::Summary| {
-        s.is_open() && s.service == target.service && s.environment == target.environment
+        s.is_open()
+            && s.service == target.service
+            && s.environment == target.environment
+            && s.place.as_ref().is_none_or(|p| *p == target.cluster)
     };
+    for broken in found.iter().filter(|s| s.damage.is_some() && s.opened_at.is_none()) {
+        let what =
+            format!("Journal {} cannot be read: {}", broken.id, broken.damage.clone().unwrap_or_default());
+        say(answers, Msg::Trouble { what });
+    }
     let summary = found.iter().find(ours)?;
     match Journal::open(&summary.path) {
         Ok((journal, entries)) => {

@@ -13,7 +13,7 @@ use super::azure::monitor::Monitor;
 use super::azure::{Azure, AzureError, Facts, Principal, RESOURCE_GROUP, SERVER, SIDE_COPY};
 use super::certs::{Authority, CertError};
 use super::control::Control;
-use super::estate::{self, CLUSTER, NAMESPACE, WEB};
+use super::estate::{self, NAMESPACE, WEB};
 use super::faults::Faults;
 use super::kubernetes::{Cluster, ClusterError};
 use super::postgres::{Credentials, Live, PostgresError};
@@ -265,7 +265,9 @@ impl Parts<'_> {
             ],
         );
         text.push_str("\n[environments.production.cluster]\n");
-        section(&mut text, &[("name", CLUSTER), ("kubeconfig", &kubeconfig)]);
+        // The name says what it is, and which run: nobody shall take it for the real cluster, nor for another run.
+        let name = format!("sandbox-{}", std::process::id());
+        section(&mut text, &[("name", &name), ("kubeconfig", &kubeconfig)]);
         text.push_str("\n[environments.production.azure]\n");
         let _ = writeln!(text, "side_copies = [{}]", quoted(SIDE_COPY));
         section(

@@ -44,6 +44,7 @@ fn opened() -> Event {
         exercise: true,
         disrupted_at: None,
         detected_at: None,
+        place: None,
     }
 }
 

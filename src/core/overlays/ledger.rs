@@ -7,8 +7,8 @@ use super::{Overlay, open};
 use crate::core::act;
 use crate::core::effect::Effect;
 use crate::core::model::{Level, Model};
-use crate::core::panes::timeline::undo_text;
 use crate::incident::UndoKind;
+use crate::incident::words::captured;
 
 /// The ledger with its selected line, by undo id.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,7 +37,7 @@ impl Ledger {
             KeyCode::Char('w') => match picked.filter(|r| r.ended.is_none()) {
                 Some(record) => {
                     open(model, Overlay::Ledger(self));
-                    let what = undo_text(&record.undo.kind);
+                    let what = captured(&record.undo);
                     open(model, Overlay::Prompt(Prompt::new(Kind::Waive { undo: record.undo.id, what })));
                     return Vec::new();
                 }

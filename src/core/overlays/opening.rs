@@ -77,6 +77,7 @@ impl Opening {
             exercise: model.target.exercise,
             disrupted_at: began,
             detected_at: Some(noticed),
+            place: Some(model.target.cluster.clone()),
         })
     }
 }

@@ -11,8 +11,8 @@ use crate::core::overlays::ledger::Ledger;
 use crate::core::overlays::opening::Opening;
 use crate::core::overlays::palette::Palette;
 use crate::core::overlays::prompt::Prompt;
-use crate::core::panes::timeline::undo_text;
 use crate::domain::clock;
+use crate::incident::words::captured;
 use crate::view::parts::{cell, cell_right, highlight, hint, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
 
@@ -75,7 +75,7 @@ pub fn ledger(model: &Model, theme: &Theme, it: &Ledger, frame: &mut Frame<'_>) 
         let line = Line::from(vec![
             Span::styled(cell(&record.undo.id, 5), theme.style(Role::Key)),
             Span::styled(cell(&state, 20), theme.style(role)),
-            Span::styled(undo_text(&record.undo.kind), theme.style(Role::Text)),
+            Span::styled(captured(&record.undo), theme.style(Role::Text)),
         ]);
         put(line, nth(rows, n as u16), buffer);
         if first + n == it.selected {

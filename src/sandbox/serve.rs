@@ -100,7 +100,8 @@ async fn accept_loop(listener: TcpListener, addr: SocketAddr, shared: Shared) {
     let mut connections = JoinSet::new();
     loop {
         if fault.now() == Some(Kind::Refused) {
-            // A socket that is bound but does not listen refuses connections and keeps the port ours.
+            // A socket that is bound but does not listen refuses connections, and the kernel gives its port to nobody
+            // who asks for any free one.
             drop(listener.take());
             let held = hold(addr).await;
             while fault.now() == Some(Kind::Refused) {
@@ -317,3 +318,6 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

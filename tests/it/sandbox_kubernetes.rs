@@ -413,6 +413,11 @@ async fn churn_is_one_event_a_change() {
         assert_eq!(seen.as_str(), Some(number.to_string().as_str()));
     }
     drop(churn);
+    // Controllers put the ready counts right again.
+    while world.cluster.ready_replicas(NS, "rsm-production") != 2 {
+        let seen = world.cluster.ready_replicas(NS, "rsm-production");
+        timeout(PATIENCE, world.cluster.ready_changed(NS, "rsm-production", seen)).await.unwrap();
+    }
 }
 
 const LONG: Duration = Duration::from_secs(600);

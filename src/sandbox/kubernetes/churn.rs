@@ -12,27 +12,31 @@ use super::json;
 use super::kinds::Resource;
 use super::store::{Inner, Key, Store};
 
-/// Changes deployments until it is dropped.
+/// Changes deployments until it is dropped; then the controllers put the statuses right again.
 #[derive(Debug)]
 pub struct Churn {
     task: JoinHandle<()>,
+    store: Arc<Store>,
+    keys: Arc<[Key]>,
 }
 
 impl Drop for Churn {
     fn drop(&mut self) {
         self.task.abort();
+        self.store.write(|inner| self.keys.iter().for_each(|(namespace, name)| inner.touch(namespace, name)));
     }
 }
 
 impl Churn {
     pub(super) fn start(store: Arc<Store>, per_second: u32, stop: Stop) -> Churn {
-        Churn { task: tokio::spawn(run(store, per_second, stop)) }
+        let keys: Arc<[Key]> =
+            store.read(|inner| inner.all(Resource::Deployment, None).map(|(key, _)| key.clone()).collect());
+        let task = tokio::spawn(run(Arc::clone(&store), Arc::clone(&keys), per_second, stop));
+        Churn { task, store, keys }
     }
 }
 
-async fn run(store: Arc<Store>, per_second: u32, mut stop: Stop) {
-    let keys: Vec<Key> =
-        store.read(|inner| inner.all(Resource::Deployment, None).map(|(key, _)| key.clone()).collect());
+async fn run(store: Arc<Store>, keys: Arc<[Key]>, per_second: u32, mut stop: Stop) {
     if keys.is_empty() || per_second == 0 {
         return;
     }

@@ -182,6 +182,7 @@ impl Controller {
             self.keep_count(inner, &set, now);
         }
         self.drive_all(inner, key, now);
+        forget_old_sets(inner, &deployment, &current);
         report(inner, deployment, &current);
     }
 
@@ -408,6 +409,22 @@ fn resize(inner: &mut Inner, deployment: &Value, mut set: Value, to: usize) {
     let message = format!("Scaled {direction} replica set {name} from {from} to {to}");
     objects::record_event(inner, deployment, "deployment-controller", "ScalingReplicaSet", &message);
     inner.put(Resource::ReplicaSet, set);
+}
+
+/// Removes the oldest replica sets without pods, beyond the deployment's `revisionHistoryLimit`.
+fn forget_old_sets(inner: &mut Inner, deployment: &Value, current: &str) {
+    let limit = deployment.pointer("/spec/revisionHistoryLimit").and_then(Value::as_u64).unwrap_or(10);
+    let mut empty: Vec<Value> = owned_sets(inner, deployment);
+    empty.retain(|set| {
+        text(set, "/metadata/name") != current
+            && int(set, "/spec/replicas") == 0
+            && int(set, "/status/replicas") == 0
+    });
+    let spare = empty.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+    for set in empty.into_iter().take(spare) {
+        let (namespace, name) = key_of(&set);
+        inner.delete(Resource::ReplicaSet, &namespace, &name);
+    }
 }
 
 /// Writes the statuses of the deployment and its replica sets.

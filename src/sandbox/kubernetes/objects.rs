@@ -194,19 +194,12 @@ pub fn move_pod(pod: &mut Value, stage: Stage, reason: &str, at: &str) {
     if pod.pointer("/status/startTime").is_none() {
         json::set(pod, &["status", "startTime"], at.into());
     }
-    let yes = |yes: bool| if yes { "True" } else { "False" };
-    let condition = |kind: &str, status: bool| json!({"type": kind, "status": yes(status), "lastProbeTime": null, "lastTransitionTime": at});
     json::set(pod, &["status", "phase"], phase.into());
-    json::set(
-        pod,
-        &["status", "conditions"],
-        json!([
-            condition("Initialized", true),
-            condition("Ready", ready),
-            condition("ContainersReady", ready),
-            condition("PodScheduled", true),
-        ]),
-    );
+    let conditions: Vec<Value> =
+        [("Initialized", true), ("Ready", ready), ("ContainersReady", ready), ("PodScheduled", true)]
+            .map(|(kind, holds)| pod_condition(pod, kind, holds, at))
+            .into();
+    json::set(pod, &["status", "conditions"], conditions.into());
     json::set(
         pod,
         &["status", "containerStatuses"],
@@ -215,6 +208,16 @@ pub fn move_pod(pod: &mut Value, stage: Stage, reason: &str, at: &str) {
             "restartCount": restarts, "state": state, "lastState": {},
         }]),
     );
+}
+
+/// A condition of a pod, with the time of the one it replaces while that holds.
+fn pod_condition(pod: &Value, kind: &str, holds: bool, at: &str) -> Value {
+    let status = if holds { "True" } else { "False" };
+    let old = json::list(pod, "/status/conditions").iter().find(|c| text(c, "/type") == kind);
+    match old.filter(|old| text(old, "/status") == status) {
+        Some(old) => old.clone(),
+        None => json!({"type": kind, "status": status, "lastProbeTime": null, "lastTransitionTime": at}),
+    }
 }
 
 /// Marks `pod` as told to stop.

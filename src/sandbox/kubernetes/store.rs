@@ -15,7 +15,7 @@ use super::kinds::Resource;
 pub type Key = (String, String);
 
 /// Changes kept for watches; a watch from before them is told 410.
-const LOG: usize = 8_192;
+const LOG: usize = 4_096;
 /// Kubernetes Events kept.
 const EVENTS: usize = 1_000;
 /// Marks objects that no controller may touch.

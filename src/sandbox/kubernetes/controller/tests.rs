@@ -163,3 +163,17 @@ fn trouble_crashes_pods_that_start() {
     });
     assert_eq!(waiting, "CrashLoopBackOff");
 }
+
+#[test]
+fn old_replica_sets_are_forgotten_beyond_the_limit() {
+    let (store, mut controller) = world(1, None);
+    change(&store, |d| json::set(d, &["spec", "revisionHistoryLimit"], 2.into()));
+    for n in 0..5 {
+        let path = ["spec", "template", "metadata", "annotations", "n"];
+        change(&store, |d| json::set(d, &path, n.to_string().into()));
+        run(&store, &mut controller);
+    }
+    let web = deployment(&store, "web");
+    assert_eq!(store.read(|inner| owned_sets(inner, &web).len()), 3, "two old ones and the present one");
+    assert_eq!(revision(&web), 6);
+}

@@ -8,3 +8,4 @@ mod providers;
 mod pty;
 mod sandbox_kubernetes;
 mod sandbox_postgres;
+mod sandbox_world;

@@ -1,8 +1,8 @@
-//! The sandbox's own remote control on loopback: disasters and faults. No provider speaks through it and no fault acts
-//! on it.
+//! The sandbox's own remote control on loopback: disasters, faults, and changes to the cluster that somebody else would
+//! make. No provider speaks through it and no fault acts on it.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use super::disaster::{self, Disaster, Struck};
 use super::faults::{Faults, Kind, Provider};
+use super::kubernetes::{Churn, Cluster};
 use super::postgres::connect::Access;
 use super::postgres::plain;
 use super::serve::{Stop, stopped};
@@ -38,9 +39,12 @@ pub struct Control {
 struct Desk {
     token: SecretString,
     access: Access,
+    cluster: Cluster,
     faults: Faults,
     /// One disaster at a time.
     striking: tokio::sync::Mutex<()>,
+    /// Goes on for as long as it is kept.
+    churn: Mutex<Option<Churn>>,
 }
 
 impl Control {
@@ -48,12 +52,23 @@ impl Control {
     ///
     /// # Errors
     /// No port.
-    pub async fn start(access: Access, faults: Faults, mut stop: Stop) -> std::io::Result<Control> {
+    pub async fn start(
+        access: Access,
+        cluster: Cluster,
+        faults: Faults,
+        mut stop: Stop,
+    ) -> std::io::Result<Control> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let token = SecretString::from(plain(40));
-        let desk =
-            Arc::new(Desk { token: token.clone(), access, faults, striking: tokio::sync::Mutex::default() });
+        let desk = Arc::new(Desk {
+            token: token.clone(),
+            access,
+            cluster,
+            faults,
+            striking: tokio::sync::Mutex::default(),
+            churn: Mutex::default(),
+        });
         let app = Router::new()
             .route("/disasters", get(list_disasters))
             .route("/disaster", post(strike_in_words))
@@ -61,6 +76,10 @@ impl Control {
             .route("/faults", get(list_faults))
             .route("/fault", post(set_fault))
             .route("/fault/{on}", delete(clear_fault))
+            .route("/replicas", post(set_replicas))
+            .route("/trouble", post(set_trouble))
+            .route("/churn", post(churn))
+            .route("/compact", post(compact))
             .layer(middleware::from_fn_with_state(Arc::clone(&desk), authorised))
             .with_state(desk);
         let serving =
@@ -168,4 +187,60 @@ fn fault(faults: &Faults, on: Provider) -> Value {
         "kind": remaining.map(|(kind, _)| kind.name()),
         "for_s": remaining.map(|(_, left)| left.as_secs_f64()),
     })
+}
+
+/// A deployment, and what somebody else does to it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replicas {
+    namespace: String,
+    name: String,
+    replicas: u32,
+}
+
+/// Somebody else scales a deployment.
+async fn set_replicas(State(desk): State<Arc<Desk>>, Json(wanted): Json<Replicas>) -> Response {
+    done(desk.cluster.set_replicas(&wanted.namespace, &wanted.name, wanted.replicas))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trouble {
+    namespace: String,
+    name: String,
+    /// Waiting reason such as `CrashLoopBackOff`; left out, the trouble ends.
+    reason: Option<String>,
+}
+
+/// The pods of a deployment begin to fail, or stop failing.
+async fn set_trouble(State(desk): State<Arc<Desk>>, Json(wanted): Json<Trouble>) -> Response {
+    done(desk.cluster.set_trouble(&wanted.namespace, &wanted.name, wanted.reason.as_deref()))
+}
+
+fn done(found: bool) -> Response {
+    if found {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    refuse(StatusCode::NOT_FOUND, "there is no such deployment")
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pace {
+    per_second: u32,
+}
+
+/// Watch events at a pace, for benchmarks; 0 ends them.
+async fn churn(State(desk): State<Arc<Desk>>, Json(pace): Json<Pace>) -> StatusCode {
+    let mut churn = desk.churn.lock().unwrap_or_else(PoisonError::into_inner);
+    // The old one ends first, or both would run for a moment.
+    *churn = None;
+    *churn = (pace.per_second > 0).then(|| desk.cluster.churn(pace.per_second));
+    StatusCode::NO_CONTENT
+}
+
+/// The cluster forgets its past: watches that resume from before are told 410.
+async fn compact(State(desk): State<Arc<Desk>>) -> StatusCode {
+    desk.cluster.compact();
+    StatusCode::NO_CONTENT
 }

@@ -128,7 +128,8 @@ fn health_body(status: &str, database: Value) -> Value {
 }
 
 async fn front(State(app): State<Arc<App>>) -> Response {
-    let counts = COUNTED.map(|table| format!("SELECT '{table}', count(*) FROM {table}")).join(" UNION ALL ");
+    let counts = COUNTED.map(|table| format!("SELECT '{table}', count(*) FROM {table}")).join(" UNION ALL ")
+        + " ORDER BY 1";
     match app.ask(&counts).await {
         Ok(rows) => Html(page(&rows)).into_response(),
         Err(_) => {

@@ -133,7 +133,7 @@ impl World {
             stop.clone(),
         )
         .await?;
-        let control = Control::start(postgres.service.clone(), faults, stop.clone())
+        let control = Control::start(postgres.service.clone(), cluster.clone(), faults, stop.clone())
             .await
             .map_err(WorldError::Control)?;
         let tasks = vec![

@@ -323,6 +323,26 @@ async fn faults_come_and_go(ground: &Ground, sandbox: &Sandbox) {
     assert_eq!(stranger.status(), 401, "the remote control obeys strangers");
 }
 
+/// Somebody else changes the cluster, through the remote control.
+async fn others_meddle(sandbox: &Sandbox) {
+    let endpoint = sandbox.word("/control/endpoint");
+    let web = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = async |path: &str, body: Value| {
+        let request = web.post(format!("{endpoint}{path}")).bearer_auth(sandbox.word("/control/token"));
+        request.json(&body).send().await.unwrap().status().as_u16()
+    };
+    let worker = "refer-serious-misconduct-production-worker";
+    let scaled = json!({"namespace": "tra-production", "name": worker, "replicas": 1});
+    assert_eq!(post("/replicas", scaled).await, 204);
+    let got = sandbox.deployments().await.get(worker).await.unwrap();
+    assert_eq!(got.spec.unwrap().replicas, Some(1));
+    let nobody = json!({"namespace": "tra-production", "name": "nobody", "replicas": 1});
+    assert_eq!(post("/replicas", nobody).await, 404);
+    assert_eq!(post("/churn", json!({"per_second": 50})).await, 204);
+    assert_eq!(post("/churn", json!({"per_second": 0})).await, 204);
+    assert_eq!(post("/compact", json!({})).await, 204);
+}
+
 async fn a_dead_server_is_not_called_alive(sandbox: &Sandbox) {
     signal(sandbox.postmaster(), nix::sys::signal::Signal::SIGQUIT);
     until("the health page fails", async || sandbox.health().await.0 == 500).await;
@@ -343,6 +363,7 @@ async fn a_world_on_loopback_from_start_to_sigterm() {
     the_service_lives_by_its_replicas(&sandbox).await;
     a_disaster_strikes(&ground, &sandbox).await;
     faults_come_and_go(&ground, &sandbox).await;
+    others_meddle(&sandbox).await;
     a_dead_server_is_not_called_alive(&sandbox).await;
 
     signal(i32::try_from(sandbox.child.id()).unwrap(), nix::sys::signal::Signal::SIGTERM);

@@ -99,14 +99,9 @@ impl World {
             Source::Web => self.health.stand(phase.clone(), next_try, at),
         }
         if was.is_healthy() && !phase.is_healthy() {
-            out.push(change(
-                at,
-                source,
-                format!("{} does not answer: {}", source.word(), trouble(&phase)),
-                false,
-            ));
+            out.push(change(at, source, format!("does not answer: {}", trouble(&phase)), false));
         } else if phase.is_healthy() && !was.is_healthy() && was != Phase::Loading {
-            out.push(change(at, source, format!("{} answers again", source.word()), false));
+            out.push(change(at, source, "answers again".to_owned(), false));
         }
     }
 
@@ -197,12 +192,11 @@ fn note_deployment(was: &Deployment, now: &Deployment, at: Utc, out: &mut Vec<Ch
     let settled = now.ready == now.wanted && now.total == now.wanted;
     let was_settled = was.ready == was.wanted && was.total == was.wanted;
     if settled && !was_settled {
-        out.push(change(
-            at,
-            Source::Kubernetes,
-            format!("{}: {} of {} ready", now.key.name, now.ready, now.wanted),
-            true,
-        ));
+        let state = match now.wanted {
+            0 => "stopped, no pod is left".to_owned(),
+            wanted => format!("{} of {wanted} ready", now.ready),
+        };
+        out.push(change(at, Source::Kubernetes, format!("{}: {state}", now.key.name), true));
     } else if !settled && was_settled && was.wanted == now.wanted {
         out.push(change(
             at,

@@ -11,6 +11,16 @@ pub fn london_hm(at: Utc) -> String {
     at.with_timezone(&London).format("%H:%M %Z").to_string()
 }
 
+/// `14:03:09`: the wall clock in London, for columns whose head names the zone ([`london_zone`]).
+pub fn london_hms(at: Utc) -> String {
+    at.with_timezone(&London).format("%H:%M:%S").to_string()
+}
+
+/// `BST` or `GMT`: what London's clocks show at `at`.
+pub fn london_zone(at: Utc) -> String {
+    at.with_timezone(&London).format("%Z").to_string()
+}
+
 /// `13:03 UTC`.
 pub fn utc_hm(at: Utc) -> String {
     at.format("%H:%M UTC").to_string()
@@ -42,6 +52,11 @@ pub fn span(duration: Duration) -> String {
         3600..=86_399 => format!("{} h {:02} m", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
     }
+}
+
+/// The same in whole minutes, for clocks that are drawn once a minute: `0 m`, `42 m`, `2 h 05 m`.
+pub fn minutes(duration: Duration) -> String {
+    if duration.num_seconds() < 60 { "0 m".into() } else { span(duration) }
 }
 
 /// The next full minute after `at`: when a clock that shows minutes changes.

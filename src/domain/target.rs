@@ -29,6 +29,14 @@ pub struct Target {
 }
 
 impl Target {
+    /// `text` with this environment's long deployment names cut to `web`, `worker`, …, for narrow lines.
+    /// Dialogs and records keep the whole names.
+    pub fn shorten(&self, text: &str) -> String {
+        let long = text.replace(&format!("{}/{}", self.namespace, self.app), &self.app);
+        let suffixed = long.replace(&format!("{}-", self.app), "");
+        suffixed.replace(&self.app, "web")
+    }
+
     /// True if a deployment called `name` belongs to this environment of the service.
     pub fn owns(&self, name: &str) -> bool {
         name.strip_prefix(self.app.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
@@ -55,5 +63,6 @@ mod tests {
         };
         assert!(target.owns("x-test") && target.owns("x-test-worker"));
         assert!(!target.owns("x-testing") && !target.owns("y-test"));
+        assert_eq!(target.shorten("scale ns/x-test-worker and x-test"), "scale worker and web");
     }
 }

@@ -11,7 +11,7 @@ use crate::core::command::{REGISTRY, Scope, label};
 use crate::core::model::Level;
 use crate::core::overlays::palette::available;
 use crate::core::panes::{self, PaneId, checklist};
-use crate::domain::{Source, clock, text};
+use crate::domain::{Phase, Source, clock, text};
 
 /// The header: where we are, what is true, how fresh it is.
 pub fn header(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
@@ -63,7 +63,7 @@ fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
             Span::styled("· i opens one", theme.style(Role::Dim)),
         ]);
     };
-    let since = |at| clock::span(model.now - at);
+    let since = |at| clock::minutes(model.now - at);
     let mut parts = vec![format!("declared {} ago", since(facts.opened_at))];
     if let Some(at) = facts.detected_at {
         parts.push(format!("noticed {} ago", since(at)));
@@ -119,20 +119,23 @@ fn sources<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     }
     for source in good {
         let (sign, role) = match model.world.phase(source).0 {
-            crate::domain::Phase::Loading => ("…", Role::Dim),
+            Phase::Loading => ("…", Role::Dim),
             _ => ("●", Role::Ok),
         };
-        spans.push(Span::styled(format!(" {sign} "), theme.style(role)));
-        let words = match (source, &model.world.health.value) {
-            (Source::Web, Some(health)) => {
+        let health = model.world.health.value.as_ref().filter(|_| source == Source::Web);
+        let down = health.is_some_and(|h| !h.is_up());
+        let words = match health {
+            Some(health) => {
                 let up = if health.is_up() { "UP" } else { "DOWN" };
                 let status = health.status.map_or_else(|| "no answer".into(), |s| s.to_string());
-                format!("service {up} ({status}) ")
+                format!("service {up} ({status})")
             }
-            _ => format!("{} {} ", source.word(), model.standing(source)),
+            // On narrow screens a name is enough for what is well.
+            None if width < 100 => source.word().to_owned(),
+            None => format!("{} {}", source.word(), model.standing(source)),
         };
-        let down = source == Source::Web && model.world.health.value.as_ref().is_some_and(|h| !h.is_up());
-        spans.push(Span::styled(words, theme.style(if down { Role::Warn } else { Role::Dim })));
+        spans.push(Span::styled(format!(" {sign} "), theme.style(if down { Role::Warn } else { role })));
+        spans.push(Span::styled(format!("{words} "), theme.style(if down { Role::Warn } else { Role::Dim })));
     }
     ends(spans, Vec::new(), width)
 }
@@ -160,8 +163,9 @@ pub fn strip(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
 
 /// The footer: the keys that matter where the focus is.
 pub fn footer(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
+    let right = [hint(theme, ":", "commands"), hint(theme, "?", "help")].concat();
+    let mut room = usize::from(area.width).saturating_sub(right.iter().map(Span::width).sum());
     let mut spans = Vec::new();
-    let mut shown = 0;
     let hinted = |scope: Scope| {
         REGISTRY.iter().filter(move |s| s.scope == scope && !s.hint.is_empty() && !s.keys.is_empty())
     };
@@ -172,12 +176,13 @@ pub fn footer(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
             crate::core::Command::Do => checklist::selected(model).is_none_or(|i| i.action.is_none()),
             _ => false,
         };
-        if shown < 6 && !useless && available(model, spec) {
-            spans.extend(hint(theme, &spec.keys.first().map(|k| label(k)).unwrap_or_default(), spec.hint));
-            shown += 1;
+        let cap = hint(theme, &spec.keys.first().map(|k| label(k)).unwrap_or_default(), spec.hint);
+        let wide: usize = cap.iter().map(Span::width).sum();
+        if !useless && available(model, spec) && wide <= room {
+            room -= wide;
+            spans.extend(cap);
         }
     }
-    let right = [hint(theme, ":", "commands"), hint(theme, "?", "help")].concat();
     put(ends(spans, right, area.width), area, frame.buffer_mut());
 }
 

@@ -4,6 +4,8 @@ pub mod chrome;
 pub mod overlays;
 pub mod panes;
 pub mod parts;
+#[cfg(test)]
+mod tests;
 pub mod theme;
 
 use ratatui::Frame;

@@ -2,6 +2,7 @@
 
 use crate::core::filter::Filter;
 use crate::core::model::Model;
+use crate::core::panes::PaneId;
 use crate::domain::clock;
 use crate::incident::Mark;
 use crate::runbook::{Item, Section};
@@ -78,9 +79,12 @@ pub fn head(model: &Model) -> Vec<Head> {
     let Some(runbook) = model.runbook() else {
         return vec![Head::Invite("No runbook could be read: see messages (M)".into())];
     };
-    let mut lines = vec![Head::Condition(format!("{}: {}", runbook.title.to_uppercase(), runbook.condition))];
+    let condition = format!("{}: {}", runbook.title.to_uppercase(), runbook.condition);
+    let goal = format!("Goal: {}", runbook.goal);
+    let (width, most) = (head_width(model), if model.size.1 >= 40 { 3 } else { 1 });
+    let mut lines: Vec<Head> = wrapped(&condition, width, most).map(Head::Condition).collect();
     if model.size.1 >= 24 {
-        lines.push(Head::Goal(format!("Goal: {}", runbook.goal)));
+        lines.extend(wrapped(&goal, width, most).map(Head::Goal));
     }
     if model.session.is_none() {
         lines.push(Head::Invite("No incident is open. i opens one: its journal starts then.".into()));
@@ -92,6 +96,16 @@ pub fn head(model: &Model) -> Vec<Head> {
         lines.extend(away_lines(model, mark).into_iter().map(Head::Away));
     }
     lines
+}
+
+fn head_width(model: &Model) -> usize {
+    model.layout().rect(PaneId::Checklist).map_or(80, |r| usize::from(r.width.saturating_sub(2)).max(20))
+}
+
+/// `text` in lines of `width` columns, `most` of them; one alone is left whole for the view to cut.
+fn wrapped(text: &str, width: usize, most: usize) -> impl Iterator<Item = String> {
+    let lines = if most == 1 { vec![text.into()] } else { textwrap::wrap(text, width) };
+    lines.into_iter().take(most).map(|l| l.into_owned()).collect::<Vec<_>>().into_iter()
 }
 
 fn away_lines(model: &Model, mark: &crate::core::model::Bookmark) -> Vec<String> {
@@ -115,7 +129,8 @@ pub fn detail_lines(lines: u16) -> u16 {
     match lines {
         0..=6 => 0,
         7..=12 => 3,
-        _ => 4,
+        13..=24 => 4,
+        _ => 6,
     }
 }
 

@@ -82,7 +82,8 @@ pub fn height(model: &Model, pane: PaneId) -> usize {
     usize::from(match pane {
         PaneId::Postgres => lines.saturating_sub(postgres::detail_lines(lines)),
         PaneId::Checklist => lines.saturating_sub(checklist::detail_lines(lines)),
-        PaneId::Replicas | PaneId::Timeline => lines,
+        PaneId::Timeline => lines.saturating_sub(timeline::detail_lines(lines)),
+        PaneId::Replicas => lines,
     })
 }
 

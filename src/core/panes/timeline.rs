@@ -69,6 +69,11 @@ pub fn text(model: &Model, row: &Row) -> String {
     }
 }
 
+/// Lines below the list for the selected row's whole text, out of `lines` in all.
+pub fn detail_lines(lines: u16) -> u16 {
+    if lines >= 9 { 3 } else { 0 }
+}
+
 pub fn copy_text(model: &Model) -> Option<String> {
     let row = model.panes.timeline.selected.as_ref()?;
     Some(format!("{} {}", clock::utc_full(row.at), text(model, row)))

@@ -75,7 +75,7 @@ pub fn ledger(model: &Model, theme: &Theme, it: &Ledger, frame: &mut Frame<'_>) 
         let line = Line::from(vec![
             Span::styled(cell(&record.undo.id, 5), theme.style(Role::Key)),
             Span::styled(cell(&state, 20), theme.style(role)),
-            Span::styled(captured(&record.undo), theme.style(Role::Text)),
+            Span::styled(model.target.shorten(&captured(&record.undo)), theme.style(Role::Text)),
         ]);
         put(line, nth(rows, n as u16), buffer);
         if first + n == it.selected {

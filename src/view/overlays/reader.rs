@@ -17,7 +17,7 @@ pub fn draw(model: &Model, theme: &Theme, reader: &Reader, frame: &mut Frame<'_>
     let size = (100, frame.area().height.saturating_sub(2));
     let width = 98.min(frame.area().width.saturating_sub(2));
     let (title, lines) = match &reader.page {
-        Page::Help => ("Help", help(model, theme, reader.search.value())),
+        Page::Help => ("Help", help(model, theme, reader.search.value(), width)),
         Page::Messages => ("Messages", messages(model, theme, width)),
         Page::Details(id) => ("Details", details(model, theme, id, width)),
     };
@@ -38,7 +38,7 @@ pub fn draw(model: &Model, theme: &Theme, reader: &Reader, frame: &mut Frame<'_>
     put(Line::from(keys), nth(inner, inner.height.saturating_sub(1)), frame.buffer_mut());
 }
 
-fn help<'a>(model: &Model, theme: &Theme, search: &str) -> Vec<Line<'a>> {
+fn help<'a>(model: &Model, theme: &Theme, search: &str, width: u16) -> Vec<Line<'a>> {
     let wanted = search.to_lowercase();
     let matches = |s: &&Spec| {
         available(model, s)
@@ -55,11 +55,15 @@ fn help<'a>(model: &Model, theme: &Theme, search: &str) -> Vec<Line<'a>> {
             let keys =
                 if keys.is_empty() { format!(":{} {}", spec.name, spec.argument) } else { keys.join(" ") };
             let guarded = if spec.danger == Danger::Safe { "" } else { "  (guarded)" };
-            lines.push(Line::from(vec![
-                Span::styled(cell(&format!("  {keys}"), 24), theme.style(Role::Key)),
-                Span::styled(format!(" {}", spec.summary), theme.style(Role::Text)),
-                Span::styled(guarded, theme.style(Role::Warn)),
-            ]));
+            let text = wrap(&format!("{}{guarded}", spec.summary), width.saturating_sub(26));
+            for (n, part) in text.into_iter().enumerate() {
+                let keys = if n == 0 { format!(" {keys} ") } else { String::new() };
+                let role = if n == 0 { Role::Key } else { Role::Text };
+                lines.push(Line::from(vec![
+                    Span::styled(cell(&keys, 24), theme.style(role)),
+                    Span::styled(format!(" {part}"), theme.style(Role::Text)),
+                ]));
+            }
         }
         lines.push(Line::default());
     };

@@ -11,7 +11,7 @@ use crate::core::{Model, sense, session};
 use crate::domain::{Verdict, clock};
 use crate::incident::Mark;
 use crate::runbook::Item;
-use crate::view::parts::{cell, highlight, mark_role, nth, put, row_style};
+use crate::view::parts::{cell, highlight, mark_role, nth, put, row_style, wrap};
 use crate::view::theme::{Role, Theme};
 
 pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut Frame<'_>) {
@@ -44,7 +44,7 @@ pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
             nth(below, 0),
             buffer,
         );
-        for (n, line) in details(model, theme, item).into_iter().enumerate() {
+        for (n, line) in details(model, theme, item, area.width).into_iter().enumerate() {
             put(line, nth(below, n as u16 + 1), buffer);
         }
     }
@@ -103,9 +103,13 @@ fn row<'a>(model: &Model, theme: &Theme, key: &Row, current: Option<&str>, width
     ])
 }
 
-fn details<'a>(model: &Model, theme: &Theme, item: &Item) -> Vec<Line<'a>> {
+fn details<'a>(model: &Model, theme: &Theme, item: &Item, width: u16) -> Vec<Line<'a>> {
     let dim = theme.style(Role::Dim);
     let mut lines = Vec::new();
+    if item.title.len() + 20 > usize::from(width) {
+        // The row may have cut it.
+        lines.extend(wrap(&item.title, width).into_iter().map(|l| Line::styled(l, theme.style(Role::Text))));
+    }
     if let Some(answer) = model.session.as_ref().and_then(|s| s.state.answers.get(&item.id)) {
         let saw =
             answer.sensed.as_ref().map_or_else(String::new, |s| format!(" · saw {} ({})", s.value, s.source));
@@ -129,7 +133,7 @@ fn details<'a>(model: &Model, theme: &Theme, item: &Item) -> Vec<Line<'a>> {
         lines.push(Line::styled("d does it, through the guard", theme.style(Role::Info)));
     }
     if let Some(note) = item.notes.first() {
-        lines.push(Line::styled(note.clone(), dim));
+        lines.extend(wrap(note, width).into_iter().map(|l| Line::styled(l, dim)));
     }
     lines
 }

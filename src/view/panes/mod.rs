@@ -13,7 +13,7 @@ use ratatui::widgets::{Block, BorderType};
 use super::theme::{Role, Theme};
 use crate::core::panes::{self, PaneId};
 use crate::core::{Model, world};
-use crate::domain::{Phase, Source};
+use crate::domain::{Phase, Source, clock};
 
 /// Draws a pane with its border. The focused one has a border of another shape, not only of another colour.
 pub fn draw(model: &Model, theme: &Theme, pane: PaneId, area: Rect, frame: &mut Frame<'_>) {
@@ -40,7 +40,12 @@ pub fn draw(model: &Model, theme: &Theme, pane: PaneId, area: Rect, frame: &mut 
 
 fn title<'a>(model: &Model, theme: &Theme, pane: PaneId, focused: bool) -> Line<'a> {
     let style = theme.style(if focused { Role::Title } else { Role::Dim });
-    let mut spans = vec![Span::styled(format!(" {} {} ", pane.number(), pane.title()), style)];
+    let zone = if pane == PaneId::Timeline {
+        format!("(London, {}) ", clock::london_zone(model.now))
+    } else {
+        String::new()
+    };
+    let mut spans = vec![Span::styled(format!(" {} {} {zone}", pane.number(), pane.title()), style)];
     let filter = panes::filter(model, pane);
     if !filter.is_empty() {
         let (shown, all) = panes::counts(model, pane);

@@ -10,7 +10,7 @@ use crate::core::panes::PaneId;
 use crate::core::panes::timeline::{self, Kind, Row};
 use crate::domain::clock;
 use crate::incident::{Event, Mark, Outcome};
-use crate::view::parts::{cell, highlight, mark_role, nth, put, row_style};
+use crate::view::parts::{cell, highlight, mark_role, nth, put, row_style, wrap};
 use crate::view::theme::{Role, Theme};
 
 pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut Frame<'_>) {
@@ -22,11 +22,25 @@ pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
         return;
     }
     let list = &model.panes.timeline;
-    for (n, row) in rows.iter().skip(list.top).take(usize::from(area.height)).enumerate() {
-        let line = nth(area, n as u16);
+    let detail = timeline::detail_lines(area.height);
+    let body = Rect::new(area.x, area.y, area.width, area.height - detail);
+    for (n, row) in rows.iter().skip(list.top).take(usize::from(body.height)).enumerate() {
+        let line = nth(body, n as u16);
         put(text(model, theme, row, area.width), line, buffer);
         if list.selected.as_ref() == Some(row) {
             highlight(line, row_style(theme, true, focused), buffer);
+        }
+    }
+    let below = Rect::new(area.x, body.y + body.height, area.width, detail);
+    if let Some(row) = &list.selected {
+        put(
+            Line::styled("─".repeat(usize::from(area.width)), theme.style(Role::Border)),
+            nth(below, 0),
+            buffer,
+        );
+        let whole = format!("{}: {}", clock::utc_full(row.at), timeline::text(model, row));
+        for (n, line) in wrap(&whole, area.width).into_iter().enumerate() {
+            put(Line::styled(line, theme.style(Role::Dim)), nth(below, n as u16 + 1), buffer);
         }
     }
 }
@@ -43,13 +57,13 @@ fn text<'a>(model: &Model, theme: &Theme, row: &Row, width: u16) -> Line<'a> {
         },
     };
     let mut spans = vec![
-        Span::styled(format!("{} ", clock::london_hm(row.at)), theme.style(Role::Dim)),
+        Span::styled(format!("{} ", clock::london_hms(row.at)), theme.style(Role::Dim)),
         Span::styled(format!("{sign} "), theme.style(role)),
     ];
     if width >= 90 {
         spans.push(Span::styled(format!("{} ", cell(who, 8)), theme.style(Role::Dim)));
     }
-    spans.push(Span::styled(timeline::text(model, row), theme.style(role)));
+    spans.push(Span::styled(model.target.shorten(&timeline::text(model, row)), theme.style(role)));
     Line::from(spans)
 }
 

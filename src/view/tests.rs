@@ -1,0 +1,200 @@
+//! What the screen looks like: text and style at the sizes people have, and never a panic at any other.
+
+use std::fmt::Write;
+
+use proptest::prelude::*;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::style::Style;
+
+use super::draw;
+use super::theme::{Depth, Theme};
+use crate::core::Model;
+use crate::core::testing::{Kit, deployment};
+use crate::domain::{Metrics, Phase, Sample, Source, Update};
+
+/// Draws into a buffer of this size.
+fn drawn(model: &Model, theme: &Theme, width: u16, height: u16) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| draw(model, theme, frame)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+/// The buffer's text, and below it its styles as runs per row: text alone cannot see a lost colour.
+fn shown(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    for y in 0..buffer.area.height {
+        let line: String = (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect();
+        writeln!(out, "{}", line.trim_end()).unwrap();
+    }
+    out.push_str("-- styles\n");
+    for y in 0..buffer.area.height {
+        let mut runs: Vec<(u16, Style)> = Vec::new();
+        for x in 0..buffer.area.width {
+            let style = buffer[(x, y)].style();
+            if runs.last().is_none_or(|(_, s)| *s != style) {
+                runs.push((x, style));
+            }
+        }
+        let words: Vec<String> = runs.iter().map(|(x, s)| format!("{x}:{}", short(s))).collect();
+        writeln!(out, "{y} {}", words.join(" ")).unwrap();
+    }
+    out
+}
+
+fn short(style: &Style) -> String {
+    let colour = |c: Option<_>| c.map_or_else(|| "-".to_owned(), |c| format!("{c}").to_lowercase());
+    format!("{}/{}/{:?}", colour(style.fg), colour(style.bg), style.add_modifier)
+        .replace("Modifier(", "")
+        .replace(')', "")
+}
+
+fn resized(kit: &mut Kit, width: u16, height: u16) {
+    kit.send(crate::core::Msg::Input { input: crossterm::event::Event::Resize(width, height) });
+}
+
+/// Mid-incident: one item verified, one said, both deployments stopped, Azure unreachable.
+fn busy() -> Kit {
+    let mut kit = Kit::armed();
+    let minutes = |n: i64| kit.model.now - chrono::Duration::minutes(n);
+    let series = |top: f64| {
+        (0..30).map(|n| Sample { at: minutes(30 - n), value: Some(top * n as f64 / 30.0) }).collect()
+    };
+    let metrics =
+        Metrics { cpu: series(80.0), memory: series(40.0), connections: series(12.0), storage: series(9.0) };
+    kit.news(Update::Metrics { server: "s189p01-rsm-pd-pg".into(), metrics });
+    kit.keys("enter enter enter s 2 a s").text("production").keys("enter");
+    kit.finish();
+    kit.news(Update::DeploymentChanged { deployment: deployment("rsm-production", 0, 0) });
+    kit.news(Update::DeploymentChanged { deployment: deployment("rsm-production-worker", 0, 1) });
+    kit.later(95);
+    kit.standing(Source::Azure, Phase::Stale { why: "cannot reach it: connection refused".into() });
+    kit.keys("1 esc");
+    kit
+}
+
+fn check(name: &str, kit: &mut Kit, width: u16, height: u16) {
+    resized(kit, width, height);
+    crate::core::update::settle(&mut kit.model);
+    let theme = Theme::named("dark").unwrap().with_depth(Depth::TrueColor);
+    let text = shown(&drawn(&kit.model, &theme, width, height));
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), text);
+    });
+}
+
+#[test]
+fn mid_incident_at_every_size() {
+    let mut kit = busy();
+    for (width, height) in [(40, 12), (80, 24), (120, 40), (200, 60)] {
+        check("incident", &mut kit, width, height);
+    }
+}
+
+#[test]
+fn each_pane_alone() {
+    let mut kit = busy();
+    for (key, name) in [("2", "replicas"), ("3", "postgres"), ("4", "timeline")] {
+        kit.keys(key);
+        check(name, &mut kit, 80, 24);
+    }
+}
+
+#[test]
+fn the_first_screen_says_what_to_do() {
+    check("start", &mut Kit::new(), 80, 24);
+}
+
+#[test]
+fn overlays() {
+    let mut kit = busy();
+    kit.keys("2 b");
+    check("guard", &mut kit, 120, 40);
+    check("guard", &mut kit, 80, 24);
+    kit.keys("esc 1 enter");
+    check("answer", &mut kit, 80, 24);
+    kit.keys("esc L");
+    check("ledger", &mut kit, 80, 24);
+    kit.keys("esc ?");
+    check("help", &mut kit, 80, 24);
+    kit.keys("esc :").text("arm");
+    check("palette", &mut kit, 80, 24);
+}
+
+#[test]
+fn too_small_is_said_and_not_drawn() {
+    let kit = busy();
+    let theme = Theme::named("dark").unwrap();
+    assert!(shown(&drawn(&kit.model, &theme, 39, 12)).starts_with("drtui\nneeds 40x12\nhas 39x12"));
+}
+
+#[test]
+fn every_theme_and_depth_tells_focus_selection_and_production_apart() {
+    let mut kit = busy();
+    resized(&mut kit, 120, 40);
+    for name in Theme::names() {
+        for depth in [Depth::None, Depth::Ansi16, Depth::Ansi256, Depth::TrueColor] {
+            let theme = Theme::named(name).unwrap().with_depth(depth);
+            let buffer = drawn(&kit.model, &theme, 120, 40);
+            let find = |needle: &str| {
+                (0..40u16)
+                    .find_map(|y| {
+                        let line: String = (0..120u16).map(|x| buffer[(x, y)].symbol()).collect();
+                        line.find(needle).map(|b| (line[..b].chars().count() as u16, y))
+                    })
+                    .unwrap_or_else(|| panic!("{needle} is not drawn"))
+            };
+            let plain = Style::reset();
+            assert_ne!(buffer[find("PRODUCTION")].style(), plain, "{name} {depth:?}: the band");
+            let (x, y) = find("> [ ]");
+            assert_ne!(
+                buffer[(x + 8, y)].style(),
+                buffer[(x + 8, y + 1)].style(),
+                "{name} {depth:?}: the selection"
+            );
+        }
+    }
+}
+
+#[test]
+fn hostile_names_draw_nothing_but_themselves() {
+    let mut kit = Kit::live();
+    let mut evil = deployment("rsm-production-x", 1, 1);
+    evil.key.name = format!("rsm-production-{}", "ワ".repeat(300));
+    evil.waiting = vec![crate::domain::text::clean("\u{1b}[31mCrash\u{1b}]0;title\u{7}LoopBackOff")];
+    kit.news(Update::DeploymentChanged { deployment: evil });
+    kit.keys("2");
+    resized(&mut kit, 80, 24);
+    let buffer = drawn(&kit.model, &Theme::named("dark").unwrap(), 80, 24);
+    let text = shown(&buffer);
+    assert!(!text.contains('\u{1b}') && text.contains("CrashLoop"), "{text}");
+}
+
+#[test]
+fn two_thousand_deployments_cost_no_more_than_the_rows_that_show() {
+    let mut kit = Kit::live();
+    let all = (0..2000).map(|i| deployment(&format!("rsm-production-{i:04}"), 2, 2)).collect();
+    kit.news(Update::Deployments { all });
+    kit.keys("2 G z");
+    resized(&mut kit, 200, 60);
+    let text = shown(&drawn(&kit.model, &Theme::named("dark").unwrap(), 200, 60));
+    assert!(text.contains("rsm-production-1999") && !text.contains("rsm-production-0001"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_size_is_survived(width in 1u16..300, height in 1u16..100, keys in "[1-4zisbLMn?:/ea]{0,6}") {
+        let mut kit = busy();
+        for key in keys.chars() {
+            kit.keys(if key == 'e' { "enter".into() } else { key.to_string() }.as_str());
+        }
+        resized(&mut kit, width, height);
+        crate::core::update::settle(&mut kit.model);
+        let _ = drawn(&kit.model, &Theme::named("dark").unwrap(), width, height);
+        // A resize that the model has not heard of yet.
+        let _ = drawn(&kit.model, &Theme::named("mono").unwrap(), height, width);
+    }
+}

@@ -1,87 +1,123 @@
 //! Keys, mouse, paste and resizes from the terminal, from a reader that can be let go of before a child gets the
 //! terminal: a live reader steals a key from it.
+//!
+//! crossterm's reader does not notice a terminal that hangs up: it spins on it, without end and without a word. So it
+//! runs on a thread of its own, where it cannot take the loop with it, and another thread watches for the hang-up.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Arc;
 
 use crossterm::event::{Event, EventStream};
 use futures::StreamExt;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::termios::tcgetattr;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Events that wait for the loop before the reader waits for it; the terminal's own buffer comes after.
+const WAITING_MAX: usize = 1024;
 
 /// The terminal's input.
 #[derive(Debug)]
 pub struct Input {
-    stream: Option<EventStream>,
-    hang_up: HangUp,
+    reader: Option<Reader>,
+    hang_up: watch::Receiver<bool>,
 }
 
 impl Input {
     /// Starts to read.
+    ///
+    /// # Errors
+    /// A thread or a copy of the standard input cannot be made.
     pub fn open() -> io::Result<Input> {
-        Ok(Input { stream: Some(EventStream::new()), hang_up: HangUp::watch()? })
+        Ok(Input { reader: Some(Reader::start()?), hang_up: watch_for_hang_up()? })
     }
 
     /// Stops reading: what is typed from here on belongs to somebody else.
-    pub fn close(&mut self) {
-        self.stream = None;
+    pub async fn close(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.stop().await;
+        }
     }
 
     /// Reads again after [`close`](Self::close).
-    pub fn reopen(&mut self) {
-        self.stream.get_or_insert_with(EventStream::new);
+    ///
+    /// # Errors
+    /// A thread cannot be made.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        if self.reader.is_none() {
+            self.reader = Some(Reader::start()?);
+        }
+        Ok(())
     }
 
     /// The next event; `None` when the terminal is gone (end then). Waits for ever while closed. Safe to drop and ask
     /// again.
     pub async fn next(&mut self) -> Option<Event> {
-        // crossterm's reader does not notice a terminal that hangs up: it spins on it, without end and without a word.
-        // So the terminal is asked before the reader is, and watched while the reader waits.
-        if self.hang_up.has_happened() {
-            return None;
-        }
-        let Some(stream) = &mut self.stream else {
-            self.hang_up.wait().await;
+        let hang_up = self.hang_up.wait_for(|gone| *gone);
+        let Some(reader) = &mut self.reader else {
+            let _ = hang_up.await;
             return None;
         };
         tokio::select! { biased;
-            () = self.hang_up.wait() => None,
-            event = stream.next() => event.and_then(Result::ok),
+            _ = hang_up => None,
+            event = reader.events.recv() => event,
         }
     }
 }
 
-/// Notices that the terminal has hung up: a thread that sleeps in `poll` for nothing but that. It ends with the process.
+/// A thread that reads the terminal until it is dropped.
 #[derive(Debug)]
-struct HangUp {
-    tty: Arc<File>,
-    news: watch::Receiver<bool>,
+struct Reader {
+    events: mpsc::Receiver<Event>,
+    stop: oneshot::Sender<()>,
+    stopped: oneshot::Receiver<()>,
 }
 
-impl HangUp {
-    fn watch() -> io::Result<HangUp> {
-        let tty = Arc::new(File::from(io::stdin().as_fd().try_clone_to_owned()?));
-        let (tell, news) = watch::channel(false);
-        let watched = Arc::clone(&tty);
-        std::thread::Builder::new().name("tty-hang-up".into()).spawn(move || {
-            // No event is asked for: keys do not wake this thread; errors and hang-ups are reported unasked.
-            let mut fds = [PollFd::new(watched.as_fd(), PollFlags::empty())];
-            while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
-            tell.send_replace(true);
+impl Reader {
+    fn start() -> io::Result<Reader> {
+        let (tell, events) = mpsc::channel(WAITING_MAX);
+        let (stop, mut stopping) = oneshot::channel();
+        let (has_stopped, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        // Made here, so that no change of size after this call is missed.
+        let mut stream = EventStream::new();
+        std::thread::Builder::new().name("input".into()).spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    let event = tokio::select! { biased;
+                        _ = &mut stopping => break,
+                        event = stream.next() => event,
+                    };
+                    let Some(Ok(event)) = event else { break };
+                    if tell.send(event).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            drop(stream);
+            let _ = has_stopped.send(());
         })?;
-        Ok(HangUp { tty, news })
+        Ok(Reader { events, stop, stopped })
     }
 
-    fn has_happened(&self) -> bool {
-        *self.news.borrow() || tcgetattr(&*self.tty).is_err()
+    async fn stop(self) {
+        let _ = self.stop.send(());
+        drop(self.events);
+        let _ = self.stopped.await;
     }
+}
 
-    async fn wait(&mut self) {
-        // An error means that the thread has ended, which it does after a hang-up only.
-        let _ = self.news.wait_for(|gone| *gone).await;
-    }
+/// Tells once when the terminal has hung up: a thread that sleeps in `poll` for nothing but that, and ends with the
+/// process.
+fn watch_for_hang_up() -> io::Result<watch::Receiver<bool>> {
+    let tty = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let (tell, news) = watch::channel(false);
+    std::thread::Builder::new().name("tty-hang-up".into()).spawn(move || {
+        // No event is asked for: keys do not wake this thread; errors and hang-ups are reported unasked.
+        let mut fds = [PollFd::new(tty.as_fd(), PollFlags::empty())];
+        while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        tell.send_replace(true);
+    })?;
+    Ok(news)
 }

@@ -56,7 +56,11 @@ pub struct Setup {
 pub async fn run(setup: Setup) -> Result<ExitCode> {
     let env = |name: &str| std::env::var(name).ok();
     let recorder = setup.record.as_ref().map(|path| Recorder::create(path, &setup.start)).transpose()?;
+    // Listening comes before taking: a signal in between would end the process with the terminal still taken.
+    let signals = Signals::install()?;
     let guard = TerminalGuard::enter(Options::suited(&env, setup.depth != Depth::None))?;
+    // Before the first frame, so that no change of size is missed after it.
+    let input = Input::open()?;
     let (answers, inbox) = mpsc::channel(256);
     let mut cockpit = Cockpit {
         model: Model::new(setup.start),
@@ -80,7 +84,7 @@ pub async fn run(setup: Setup) -> Result<ExitCode> {
     cockpit.writer =
         Some(Writer::start(setup.incidents, &target, cockpit.model.who.clone(), cockpit.answers.clone())?);
     cockpit.providers = Some(Arc::new(providers::start(&setup.settings, &target, mailbox.sink())));
-    cockpit.turn(mailbox, inbox).await
+    cockpit.turn(signals, input, mailbox, inbox).await
 }
 
 /// Everything the loop holds.
@@ -99,9 +103,13 @@ struct Cockpit {
 }
 
 impl Cockpit {
-    async fn turn(mut self, mailbox: Mailbox, mut inbox: mpsc::Receiver<Msg>) -> Result<ExitCode> {
-        let mut signals = Signals::install()?;
-        let mut input = Input::open()?;
+    async fn turn(
+        mut self,
+        mut signals: Signals,
+        mut input: Input,
+        mailbox: Mailbox,
+        mut inbox: mpsc::Receiver<Msg>,
+    ) -> Result<ExitCode> {
         let mut drawn = Instant::now();
         let mut taken = drawn;
         let mut dirty = true;
@@ -244,7 +252,7 @@ impl Cockpit {
             Signal::Continue => {
                 self.stopped = false;
                 self.guard.resume()?;
-                input.reopen();
+                input.reopen()?;
                 self.tick();
             }
             Signal::Terminate | Signal::Interrupt | Signal::HangUp => {

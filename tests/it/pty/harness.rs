@@ -2,8 +2,10 @@
 //! Used by the PTY tests, the benchmarks and the picture in the README.
 #![allow(dead_code, missing_debug_implementations)]
 
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -36,16 +38,23 @@ impl Home {
         &self.0
     }
 
-    /// Writes a file below the directory and returns its path.
+    /// Writes a file that only its owner may read below the directory and returns its path.
     pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
         path
     }
 
     /// A configuration whose every endpoint refuses the connection at once.
     pub fn unreachable_config(&self) -> PathBuf {
         self.file("secret", "not-a-secret");
+        self.file(
+            "runbooks/small.md",
+            "# Small runbook\n\n## First steps\n\n- [ ] Declare the incident\n- [ ] Tell the support lead\n",
+        );
         self.file(
             "kubeconfig",
             "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
@@ -57,6 +66,7 @@ impl Home {
             "drtui.toml",
             r#"
 service = "refer-serious-misconduct"
+runbooks = "runbooks"
 [environments.production]
 production = true
 namespace = "tra-production"
@@ -331,7 +341,7 @@ impl Pty {
         let deadline = Instant::now() + patience;
         let mut seen = self.shared.lock();
         loop {
-            let whole = !seen.modes().in_update || seen.eof;
+            let whole = !seen.modes().in_update || !seen.reading;
             if let Some(found) = whole.then(|| until(&seen)).flatten() {
                 return Some(found);
             }

@@ -2,3 +2,6 @@
 
 pub mod harness;
 mod harness_tests;
+mod picture;
+mod screenshot;
+mod terminal;

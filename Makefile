@@ -1,11 +1,24 @@
-.PHONY: bootstrap run test bench lint
+.PHONY: bootstrap run test bench lint picture
+
+# A small world on loopback, and the cockpit on it.
 run: bootstrap
 	cargo run --quiet -- sandbox
+
 # Installs PostgreSQL if it is missing, and says so.
 bootstrap:
 	@scripts/bootstrap
+
 test: bootstrap
 	cargo test
+
+# The promised numbers, measured here and now (release build); ends with 1 when one is missed.
+bench: bootstrap
+	cargo bench --quiet --bench cockpit
+
 lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+
+# docs/cockpit.svg, from the real screen.
+picture: bootstrap
+	scripts/screenshot

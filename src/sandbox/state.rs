@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
@@ -136,6 +136,10 @@ impl State {
             }
             Err(e) => return Err(unreadable(e.to_string())),
         };
+        // The default place may be a folder that everybody can write in.
+        if !fs::metadata(path).is_ok_and(|meta| meta.uid() == geteuid().as_raw()) {
+            return Err(unreadable("it belongs to another user".into()));
+        }
         let state: State = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
         if rundir::is_held(&state.run_dir) {
             Ok(state)
@@ -172,4 +176,21 @@ fn write_synced(path: &Path, state: &State) -> io::Result<()> {
     text.push('\n');
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_none_of_a_running_sandbox_is_refused_in_words() {
+        let path = std::env::temp_dir().join(format!("drtui-state-{}", plain(8)));
+        let missing = State::of_running(&path).unwrap_err().to_string();
+        assert!(missing.contains("no sandbox is running"), "{missing}");
+        fs::write(&path, "{\"pid\": 1").unwrap();
+        let broken = State::of_running(&path).unwrap_err().to_string();
+        fs::remove_file(&path).unwrap();
+        assert!(broken.contains("could not read"), "{broken}");
+        assert!(State::free(&path).is_ok());
+    }
 }

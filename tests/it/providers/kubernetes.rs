@@ -51,11 +51,11 @@ async fn a_change_is_told_while_it_is_still_news() {
     ear.stands(Source::Kubernetes, "live", 0, SOON, |p| *p == Phase::Live).await;
     let mut took = Vec::new();
     for round in 0..60 {
-        let (from, wanted) = (ear.len(), 1 + round % 3);
+        let (from, wanted) = (ear.len(), 2 + round % 3);
         let begun = std::time::Instant::now();
-        world.cluster.set_replicas("tra-production", APP, wanted);
+        world.cluster.set_replicas("tra-production", WORKER, wanted);
         let wanted = i32::try_from(wanted).unwrap();
-        ear.deployment(APP, "wanted", from, SOON, |d| d.wanted == wanted).await;
+        ear.deployment(WORKER, "wanted", from, SOON, |d| d.wanted == wanted).await;
         took.push(begun.elapsed());
     }
     took.sort();

@@ -18,18 +18,25 @@ use crate::view::theme::{Depth, Theme};
 /// Options of the cockpit itself.
 #[derive(Debug, Clone, Args)]
 pub struct CockpitArgs {
-    /// Theme: dark, light, high-contrast, colour-blind or mono
-    #[arg(long, global = true, env = "DRTUI_THEME", value_name = "NAME")]
-    pub theme: Option<String>,
-    /// When to use colour; `auto` honours NO_COLOR and TERM
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
-    pub color: Colour,
-    /// Record every message to a new file, without secrets
-    #[arg(long, global = true, value_name = "FILE")]
-    pub record: Option<PathBuf>,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
     /// Play a recording into the screen; nothing is asked of anybody
     #[arg(long, value_name = "FILE", conflicts_with = "record")]
     pub replay: Option<PathBuf>,
+}
+
+/// What every cockpit understands, the sandbox's too.
+#[derive(Debug, Clone, Args)]
+pub struct ScreenArgs {
+    /// Theme: dark, light, high-contrast, colour-blind or mono
+    #[arg(long, env = "DRTUI_THEME", value_name = "NAME")]
+    pub theme: Option<String>,
+    /// When to use colour; `auto` honours NO_COLOR and TERM
+    #[arg(long, value_enum, default_value_t = Colour::Auto)]
+    pub color: Colour,
+    /// Record every message to a new file, without secrets
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,7 +46,7 @@ pub enum Colour {
     Never,
 }
 
-impl CockpitArgs {
+impl ScreenArgs {
     fn depth(&self) -> Depth {
         let env = |name: &str| std::env::var(name).ok();
         match self.color {
@@ -63,13 +70,13 @@ impl CockpitArgs {
 pub fn run(global: &Global, args: &CockpitArgs) -> Result<ExitCode> {
     if let Some(recording) = &args.replay {
         terminal::install_panic_hook();
-        return runtime()?.block_on(replay::run(recording, args.depth()));
+        return runtime()?.block_on(replay::run(recording, args.screen.depth()));
     }
-    open(global.config.as_deref(), global, args)
+    open(global.config.as_deref(), global, &args.screen)
 }
 
 /// Opens the cockpit on a configuration (found in the usual places when `path` is `None`).
-pub fn open(path: Option<&Path>, global: &Global, args: &CockpitArgs) -> Result<ExitCode> {
+pub fn open(path: Option<&Path>, global: &Global, args: &ScreenArgs) -> Result<ExitCode> {
     let config = Config::find(path)?;
     let env = global.env.as_deref();
     let target = config.target(env)?;

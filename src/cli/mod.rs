@@ -54,7 +54,7 @@ pub enum Command {
 /// Runs the subcommand to its end. Errors say what failed, on what, and what to do next.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Some(Command::Sandbox(args)) => sandbox::run(&cli.global, &cli.cockpit, args),
+        Some(Command::Sandbox(args)) => sandbox::run(&cli.global, args),
         Some(Command::Incident(args)) => incident::run(args),
         Some(Command::Report(args)) => report::run(args),
         Some(Command::Runbook(args)) => runbook::run(&cli.global, args),

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use color_eyre::eyre::{Result, WrapErr};
 
 use super::Global;
-use super::cockpit::CockpitArgs;
+use super::cockpit::ScreenArgs;
 use crate::sandbox::faults::{Kind, Provider};
 use crate::sandbox::postgres::seed::Recipe;
 use crate::sandbox::{Options, Scale, state};
@@ -50,6 +50,8 @@ pub struct Start {
     /// Stop when standard input ends, too
     #[arg(long, hide = true)]
     stop_with_stdin: bool,
+    #[command(flatten)]
+    screen: ScreenArgs,
 }
 
 #[derive(Debug, Args)]
@@ -95,7 +97,7 @@ enum Action {
     },
 }
 
-pub fn run(global: &Global, cockpit: &CockpitArgs, args: SandboxArgs) -> Result<ExitCode> {
+pub fn run(global: &Global, args: SandboxArgs) -> Result<ExitCode> {
     match args.action {
         Some(Action::Disaster { name: Some(name), state, json }) => {
             remote::disaster(&state.path()?, &name, json)
@@ -110,7 +112,7 @@ pub fn run(global: &Global, cockpit: &CockpitArgs, args: SandboxArgs) -> Result<
             remote::fault(&state.path()?, kind, on, lasts)
         }
         None if args.start.headless => headless::run(&args.start.options()?, args.start.stop_with_stdin),
-        None => parent::run(global, cockpit, &args.start.options()?),
+        None => parent::run(global, &args.start.screen, &args.start.options()?),
     }
 }
 

@@ -11,7 +11,6 @@ use super::panes::replicas;
 use super::sense;
 use super::world::Change;
 use crate::domain::{DeploymentKey, Phase, Source, Utc, Verdict};
-use crate::incident::fold::ActionRecord;
 use crate::incident::{Action, Entry, Event, Mark, Outcome, PlannedItem, State, UndoKind};
 use crate::runbook::{Do, Item, Runbook};
 
@@ -27,8 +26,10 @@ pub struct Session {
     pub state: State,
     /// True until what was said done has been sensed again after a resume.
     pub resense: bool,
-    /// Undo and action ids whose end is on its way to the journal.
+    /// Ids of undos that are seen to be put back: their end is on its way to the journal.
     ending: BTreeSet<String>,
+    /// Actions whose end a stop or crash hid, until the watch tells.
+    hidden: BTreeSet<String>,
     next_action: u64,
     next_undo: u64,
 }
@@ -38,7 +39,8 @@ impl Session {
         let state = State::fold(&entries);
         let number = |id: String| id.trim_start_matches(['a', 'u']).parse().unwrap_or(1);
         let (next_action, next_undo) = (number(state.next_action_id()), number(state.next_undo_id()));
-        Session { entries, state, resense: resumed, ending: BTreeSet::new(), next_action, next_undo }
+        let hidden = state.open_actions().map(|a| a.id.clone()).collect();
+        Session { entries, state, resense: resumed, ending: BTreeSet::new(), hidden, next_action, next_undo }
     }
 
     pub fn push(&mut self, entry: Entry) {
@@ -205,14 +207,13 @@ fn put_back(model: &mut Model) -> Vec<Event> {
 
 /// Actions that were intended before a stop or crash and whose end is not on record: the watch tells what happened.
 fn hidden_ends(model: &mut Model) -> Vec<Event> {
-    let Model { session, world, pending, .. } = model;
+    let Model { session, world, .. } = model;
     let (Some(session), Some(map)) = (session, &world.deployments.value) else { return Vec::new() };
-    if world.deployments.phase != Phase::Live {
+    if session.hidden.is_empty() || world.deployments.phase != Phase::Live {
         return Vec::new();
     }
-    let lost = |a: &&ActionRecord| !pending.contains_key(&a.id) && !session.ending.contains(&a.id);
     let mut ends = Vec::new();
-    for action in session.state.open_actions().filter(lost) {
+    for action in session.state.open_actions().filter(|a| session.hidden.contains(&a.id)) {
         let Action::Scale { deployment, from, to } = &action.action else { continue };
         let Some(d) = map.get(deployment) else { continue };
         let outcome = if d.wanted == *to {
@@ -226,8 +227,7 @@ fn hidden_ends(model: &mut Model) -> Vec<Event> {
         };
         ends.push((action.id.clone(), outcome));
     }
-    let ids = ends.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
-    session.ending.extend(ids);
+    session.hidden.retain(|id| !ends.iter().any(|(ended, _)| ended == id));
     ends.into_iter().map(|(id, outcome)| Event::Finished { id, outcome }).collect()
 }
 

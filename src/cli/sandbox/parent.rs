@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use color_eyre::eyre::{Result, WrapErr, bail, eyre};
 
 use super::Global;
-use crate::cli::cockpit::{self, CockpitArgs};
+use crate::cli::cockpit::{self, ScreenArgs};
 use crate::sandbox::Options;
 use crate::sandbox::state::State;
 
@@ -20,7 +20,7 @@ pub const READY: &str = "ready: ";
 const LAST_WORDS: usize = 40;
 
 /// Starts the sandbox, opens the cockpit on it, and stops the sandbox again.
-pub fn run(global: &Global, cockpit: &CockpitArgs, options: &Options) -> Result<ExitCode> {
+pub fn run(global: &Global, screen: &ScreenArgs, options: &Options) -> Result<ExitCode> {
     let mut child = spawn(options)?;
     let last_words = child.stderr.take().map(listen);
     if let Err(error) = follow_until_ready(&mut child) {
@@ -30,7 +30,7 @@ pub fn run(global: &Global, cockpit: &CockpitArgs, options: &Options) -> Result<
         return Err(if words.is_empty() { error } else { eyre!("{words}") });
     }
     let state = State::of_running(&options.state_file)?;
-    let left = cockpit::open(Some(&state.config), global, cockpit);
+    let left = cockpit::open(Some(&state.config), global, screen);
     println!("Stopping the sandbox.");
     // The child stops when its input ends.
     drop(child.stdin.take());

@@ -188,3 +188,20 @@ fn a_sandbox_disaster_needs_no_incident_but_a_yes() {
     kit.command("disaster rows-deleted");
     assert!(kit.effects.is_empty() && kit.model.overlays.is_empty());
 }
+
+#[test]
+fn news_between_an_outcome_and_its_journal_line_settle_nothing() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    let Some(Effect::Run { id, action }) = kit.effects.pop() else { panic!("no change") };
+    let outcome = Outcome::Done { result: "ok".into() };
+    // The outcome's line is not acknowledged yet when the watch speaks.
+    let waiting = crate::core::update(&mut kit.model, crate::core::Msg::Acted { id, action, outcome });
+    let at = kit.model.now;
+    let told = crate::core::update(
+        &mut kit.model,
+        crate::core::Msg::News { update: scaled("rsm-production", 0, 0), at },
+    );
+    assert_eq!(waiting.len(), 1);
+    assert!(!format!("{told:?}").contains("Finished"), "{told:?}");
+}

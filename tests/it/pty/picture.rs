@@ -24,7 +24,7 @@ pub fn svg(screen: &Screen, title: &str) -> String {
     let height = f64::from(rows) * h + 2.0 * MARGIN + bar;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
-         height=\"{height:.0}\" role=\"img\" aria-label=\"{label}\">\n\
+         height=\"{height:.0}\" role=\"img\" xml:space=\"preserve\" aria-label=\"{label}\">\n\
          <style>text{{font-family:ui-monospace,'DejaVu Sans Mono','Cascadia Mono',Menlo,Consolas,monospace;\
          font-size:14px;white-space:pre}}</style>\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{GROUND}\"/>\n\

@@ -114,7 +114,7 @@ pub fn open(path: Option<&Path>, global: &Global, args: &ScreenArgs) -> Result<E
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
 }
 
 /// Logs to a file a day in the state directory; never to the screen. `DRTUI_LOG` sets the level.

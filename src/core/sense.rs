@@ -1,7 +1,7 @@
 //! Answers the runbook's probes from what the providers know. Pure; never asks anybody.
 
 use crate::core::model::Model;
-use crate::domain::{Deployment, Sensed, ServerClass, Source, Verdict};
+use crate::domain::{Deployment, Phase, Sensed, ServerClass, Source, Verdict};
 use crate::runbook::{Compare, Expect, Item, Probe, Scope, Value, Which};
 
 /// A probe's bare answer.
@@ -17,7 +17,9 @@ pub fn sense(model: &Model, item: &Item) -> Option<Sensed> {
     let (answer, words, source) = ask(model, probe);
     let (as_of, label, unwell) = match source {
         Some(source) => {
-            let (_, as_of, _, _) = model.world.phase(source);
+            let (phase, as_of, _, _) = model.world.phase(source);
+            // An open watch confirms its value all the time, without a word.
+            let as_of = if *phase == Phase::Live { Some(model.now) } else { as_of };
             (as_of, source.word().to_owned(), model.unwell(source))
         }
         None => (Some(model.now), "undo ledger".to_owned(), false),

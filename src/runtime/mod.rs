@@ -113,6 +113,7 @@ impl Cockpit {
         let mut drawn = Instant::now();
         let mut taken = drawn;
         let mut dirty = true;
+        let mut waiting = false;
         loop {
             let mut urgent = false;
             let wake = self.wake(dirty, drawn);
@@ -140,7 +141,12 @@ impl Cockpit {
                     urgent = true;
                 }
                 // News are taken once a frame; meanwhile they replace each other in the mailbox.
-                () = async { tokio::time::sleep_until(taken + FRAME).await; mailbox.ready().await } => {
+                () = mailbox.ready(), if !waiting => {
+                    waiting = true;
+                    continue;
+                }
+                () = tokio::time::sleep_until(taken + FRAME), if waiting => {
+                    waiting = false;
                     self.tick();
                     for (update, at) in mailbox.take() {
                         self.step(Msg::News { update, at });
@@ -150,9 +156,7 @@ impl Cockpit {
                 () = tokio::time::sleep_until(wake) => self.tick(),
             }
             dirty = true;
-            if let Some(recorder) = &mut self.recorder {
-                recorder.flush()?;
-            }
+            self.flush_recording();
             if self.model.quit {
                 return Ok(ExitCode::SUCCESS);
             }
@@ -182,13 +186,22 @@ impl Cockpit {
         self.step(Msg::Input { input: event });
     }
 
+    fn flush_recording(&mut self) {
+        if let Some(Err(e)) = self.recorder.as_mut().map(Recorder::flush) {
+            self.recording_stopped(&e);
+        }
+    }
+
+    /// A full disk ends the recording and never the cockpit.
+    fn recording_stopped(&mut self, why: &color_eyre::Report) {
+        self.recorder = None;
+        self.model.tell(crate::core::model::Level::Error, format!("The recording stopped: {why}"));
+    }
+
     /// Gives one message to the model and carries out what it asks for.
     fn step(&mut self, msg: Msg) {
-        if let Some(recorder) = &mut self.recorder
-            && let Err(e) = recorder.write(&msg)
-        {
-            self.recorder = None;
-            self.model.tell(crate::core::model::Level::Error, format!("The recording stopped: {e}"));
+        if let Some(Err(e)) = self.recorder.as_mut().map(|r| r.write(&msg)) {
+            self.recording_stopped(&e);
         }
         for effect in update(&mut self.model, msg) {
             self.carry_out(effect);

@@ -44,9 +44,6 @@ pub struct Start {
     /// No generated row is newer than the start of this day (UTC) [default: today]
     #[arg(long, value_name = "YYYY-MM-DD")]
     as_of: Option<NaiveDate>,
-    /// What takes minutes on the platform (restores, workflow runs) takes moments
-    #[arg(long)]
-    fast: bool,
     /// Stop when standard input ends, too
     #[arg(long, hide = true)]
     stop_with_stdin: bool,
@@ -86,7 +83,7 @@ enum Action {
     Fault {
         /// refused, reset, 401, 403, 410, 429, 500, stall, garbage, huge, hostile-names; `none` ends it
         kind: String,
-        /// kubernetes, azure, service, github or blobs
+        /// kubernetes, azure or service
         #[arg(long, value_name = "PROVIDER")]
         on: Provider,
         /// How long, e.g. 30s, 5m
@@ -120,7 +117,7 @@ impl Start {
     fn options(&self) -> Result<Options> {
         let as_of = self.as_of.unwrap_or_else(|| Utc::now().date_naive());
         let recipe = Recipe { seed: self.seed, scale: self.scale, as_of };
-        Ok(Options { state_file: self.state.path()?, recipe, fast: self.fast })
+        Ok(Options { state_file: self.state.path()?, recipe })
     }
 }
 

@@ -9,7 +9,6 @@ pub mod faults;
 pub mod kubernetes;
 pub mod options;
 pub mod postgres;
-pub mod recovery;
 pub mod rundir;
 pub mod serve;
 pub mod service;

@@ -17,7 +17,6 @@ use self::board::Board;
 use self::connect::Link;
 use self::merge::Kind;
 use self::watch::Shared;
-use super::beat::Beat;
 use super::settings::KubernetesSettings;
 use super::{ScaleError, Scaled};
 use crate::domain::feed::Sink;
@@ -34,7 +33,6 @@ impl Kubernetes {
         settings: &KubernetesSettings,
         target: &Target,
         sink: Sink,
-        beat: Beat,
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let board = Board::new(target, sink);
@@ -42,7 +40,7 @@ impl Kubernetes {
         tasks.spawn(watch::run::<wire::Deployment>(Arc::clone(&shared), Kind::Deployments));
         tasks.spawn(watch::run::<wire::Pod>(Arc::clone(&shared), Kind::Pods));
         tasks.spawn(watch::run::<wire::Autoscaler>(Arc::clone(&shared), Kind::Autoscalers));
-        tasks.spawn(watch::probe(Arc::clone(&shared), beat));
+        tasks.spawn(watch::probe(Arc::clone(&shared)));
         Kubernetes { shared }
     }
 

@@ -50,9 +50,10 @@ pub fn scale(model: &mut Model, keys: &[DeploymentKey], to: i32) {
 }
 
 /// Asks the guard to put back what was captured: for `keys`, or everything that is open.
-pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) {
+/// What is as captured already leaves the ledger at once.
+pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) -> Vec<Effect> {
     if !allowed(model) {
-        return;
+        return Vec::new();
     }
     let mut steps = Vec::new();
     let mut same = Vec::new();
@@ -68,7 +69,7 @@ pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) {
             continue;
         }
         match replicas::deployment(model, &deployment).cloned() {
-            Some(d) if d.wanted == replicas => same.push(d.key.name.clone()),
+            Some(d) if d.wanted == replicas => same.push((id, d)),
             Some(d) => {
                 let mut step = scale_step(model, &d, replicas);
                 step.capture = None;
@@ -81,26 +82,44 @@ pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) {
             ),
         }
     }
-    if steps.is_empty() {
-        let why = if same.is_empty() {
-            "no captured replicas are open"
-        } else {
-            "wanted counts are as captured already"
-        };
-        model.tell(Level::Info, format!("Nothing to put back: {why}."));
-        return;
+    if steps.is_empty() && same.is_empty() {
+        model.tell(Level::Info, "Nothing to put back: no captured replicas are open.");
     }
-    ask(model, "Put back captured replicas".into(), steps);
+    let effects = as_captured(model, same);
+    if !steps.is_empty() {
+        ask(model, "Put back captured replicas".into(), steps);
+    }
+    effects
+}
+
+/// Takes undos off the ledger whose deployments are as captured without our doing, if the watch shows it now.
+fn as_captured(model: &mut Model, same: Vec<(String, Deployment)>) -> Vec<Effect> {
+    let mut events = Vec::new();
+    for (undo, d) in same {
+        let name = &d.key.name;
+        if model.unwell(Source::Kubernetes) || d.ready < d.wanted {
+            let text = format!("{name} wants {} as captured and is not seen ready: b again then.", d.wanted);
+            model.tell(Level::Warning, text);
+        } else if model.session.as_mut().is_some_and(|s| s.end_undo(&undo)) {
+            let how = format!(
+                "{name}: {} wanted and {} ready, as captured, found so when asked to put it back",
+                d.wanted, d.ready
+            );
+            model.tell(Level::Info, format!("{name} is as captured already: {undo} is off the ledger."));
+            events.push(Event::Undone { undo, how });
+        }
+    }
+    if events.is_empty() { Vec::new() } else { vec![Effect::Journal(events)] }
 }
 
 /// Asks the guard for what a checklist item does.
-pub fn item(model: &mut Model, item: &Item) {
+pub fn item(model: &mut Model, item: &Item) -> Vec<Effect> {
     match &item.action {
         Some(Do::Scale { scope, to }) => {
             let keys: Vec<_> = sense::in_scope(model, scope).map(|d| d.key.clone()).collect();
             if keys.is_empty() {
                 model.tell(Level::Warning, "No deployment of this environment is known yet.");
-                return;
+                return Vec::new();
             }
             scale(model, &keys, *to);
             if let (Some(Overlay::Guard(guard)), Some(due)) = (model.overlays.last_mut(), &item.undo) {
@@ -111,11 +130,12 @@ pub fn item(model: &mut Model, item: &Item) {
         }
         Some(Do::Restore { scope }) => {
             let keys: Vec<_> = sense::in_scope(model, scope).map(|d| d.key.clone()).collect();
-            restore(model, Some(&keys));
+            return restore(model, Some(&keys));
         }
         None => model
             .tell(Level::Info, "This item changes nothing by itself: Enter answers it, v shows its notes."),
     }
+    Vec::new()
 }
 
 /// Asks the guard for a sandbox disaster.
@@ -195,7 +215,7 @@ pub fn accept(model: &mut Model, guard: Guard) -> Vec<Effect> {
         let Some(session) = model.session.as_mut() else {
             // Only the sandbox's disasters may happen outside an incident.
             if let Action::SandboxDisaster { .. } = step.action {
-                model.pending.insert("d0".into(), Pending { action: step.action.clone(), running: true });
+                model.pending.insert("d0".into(), Pending::new(step.action.clone(), true));
                 effects.push(Effect::Run { id: "d0".into(), action: step.action });
             }
             continue;
@@ -204,7 +224,7 @@ pub fn accept(model: &mut Model, guard: Guard) -> Vec<Effect> {
         if let Some(kind) = step.capture {
             events.push(Event::Captured { undo: Undo { id: session.new_undo_id(), kind, due: step.due } });
         }
-        model.pending.insert(id.clone(), Pending { action: step.action.clone(), running: false });
+        model.pending.insert(id.clone(), Pending::new(step.action.clone(), false));
         events.push(Event::Intended { id, action: step.action, command: step.command, undoes: step.undoes });
     }
     model.panes.replicas.marked.clear();
@@ -223,26 +243,32 @@ fn moved(model: &Model, action: &Action) -> Option<String> {
     }
 }
 
-/// An entry is on disk: if it is the intent of a change that waits for it, the change may be made now.
+/// An entry is on disk: if it is the intent of a change that waits for it, the change may be made now; if it is the
+/// outcome of one, the change is over.
 pub fn on_journalled(model: &mut Model, entry: &Entry) -> Option<Effect> {
+    if let Event::Finished { id, .. } = &entry.event {
+        model.pending.remove(id);
+    }
     let Event::Intended { id, action, .. } = &entry.event else { return None };
     let pending = model.pending.get_mut(id).filter(|p| !p.running)?;
     pending.running = true;
     Some(Effect::Run { id: id.clone(), action: action.clone() })
 }
 
-/// The journal refused: changes whose intent is not on disk are dropped.
+/// The journal refused: changes whose intent is not on disk are dropped, and those that have ended are waited for no
+/// longer.
 pub fn on_journal_failed(model: &mut Model, why: &str) {
-    let before = model.pending.len();
-    model.pending.retain(|_, p| p.running);
-    let dropped = before - model.pending.len();
+    let dropped = model.pending.values().filter(|p| !p.running).count();
+    model.pending.retain(|_, p| p.running && !p.ended);
+    if let Some(session) = model.session.as_mut() {
+        session.ends_again();
+    }
     let tail = if dropped > 0 { format!(" {dropped} changes were NOT made.") } else { String::new() };
     model.tell(Level::Error, format!("The journal cannot be written: {why}.{tail}"));
 }
 
 /// A change ended.
 pub fn acted(model: &mut Model, id: String, action: Action, outcome: Outcome) -> Vec<Effect> {
-    model.pending.remove(&id);
     match &outcome {
         Outcome::Done { result } => {
             if let Action::Scale { deployment, from, to } = &action
@@ -262,11 +288,14 @@ pub fn acted(model: &mut Model, id: String, action: Action, outcome: Outcome) ->
             model.tell(Level::Error, text);
         }
     }
-    if model.session.is_some() && id != "d0" {
-        vec![Effect::Journal(vec![Event::Finished { id, outcome }])]
-    } else {
-        Vec::new()
+    if model.session.is_none() || id == "d0" {
+        model.pending.remove(&id);
+        return Vec::new();
     }
+    if let Some(pending) = model.pending.get_mut(&id) {
+        pending.ended = true;
+    }
+    vec![Effect::Journal(vec![Event::Finished { id, outcome }])]
 }
 
 /// `:arm 15m`: allows changes for a bounded time.

@@ -70,6 +70,15 @@ pub struct Pending {
     pub action: Action,
     /// False while its intent is not on disk yet.
     pub running: bool,
+    /// True once it has ended and its outcome is on its way to the journal: until it is on record there, what the
+    /// providers say about it is no news.
+    pub ended: bool,
+}
+
+impl Pending {
+    pub fn new(action: Action, running: bool) -> Pending {
+        Pending { action, running, ended: false }
+    }
 }
 
 /// Whether the person is here, and what to tell when they come back.
@@ -85,6 +94,9 @@ pub struct Away {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bookmark {
     pub since: Utc,
+    pub until: Utc,
+    /// After a resume, until what changed meanwhile has been sensed.
+    pub sensing: bool,
     pub last_done: Option<String>,
     pub current: Option<String>,
     pub changed: Vec<String>,

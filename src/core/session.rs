@@ -11,6 +11,7 @@ use super::panes::replicas;
 use super::sense;
 use super::world::Change;
 use crate::domain::{DeploymentKey, Phase, Source, Utc, Verdict};
+use crate::incident::fold::{ActionRecord, LedgerRecord};
 use crate::incident::{Action, Entry, Event, Mark, Outcome, PlannedItem, State, UndoKind};
 use crate::runbook::{Do, Item, Runbook};
 
@@ -89,6 +90,32 @@ impl Session {
             }
             _ => None,
         })
+    }
+
+    /// Notes that the end of an undo is on its way to the journal; false if it is already.
+    pub fn end_undo(&mut self, id: &str) -> bool {
+        self.ending.insert(id.to_owned())
+    }
+
+    /// The journal refused: the ends of undos may not be on record and are looked for again.
+    pub fn ends_again(&mut self) {
+        self.ending.clear();
+    }
+
+    /// True if an action that puts the undo back has succeeded.
+    fn restored(&self, record: &LedgerRecord) -> bool {
+        let done = |a: &ActionRecord| matches!(a.ended, Some((_, Outcome::Done { .. })));
+        self.state.actions.iter().any(|a| a.undoes.as_deref() == Some(record.undo.id.as_str()) && done(a))
+    }
+
+    /// True if every change since the capture has failed: there is nothing of ours to put back.
+    fn untouched(&self, record: &LedgerRecord) -> bool {
+        let UndoKind::Replicas { deployment, .. } = &record.undo.kind;
+        let changes = |a: &&ActionRecord| {
+            a.at >= record.at && matches!(&a.action, Action::Scale { deployment: d, .. } if d == deployment)
+        };
+        let mut since = self.state.actions.iter().filter(changes).peekable();
+        since.peek().is_some() && since.all(|a| matches!(a.ended, Some((_, Outcome::Failed { .. }))))
     }
 
     /// When the next update to stakeholders is due (UTC).
@@ -174,34 +201,40 @@ pub fn on_news(model: &mut Model, changes: &[Change], deployment: Option<&Deploy
     if events.is_empty() { Vec::new() } else { vec![Effect::Journal(events)] }
 }
 
+/// A change is over and on record: the watch may have shown its end already.
+pub fn on_finished(model: &mut Model) -> Vec<Effect> {
+    let events = put_back(model);
+    if events.is_empty() { Vec::new() } else { vec![Effect::Journal(events)] }
+}
+
 fn settle_awaiting(model: &mut Model) {
     let Some(map) = &model.world.deployments.value else { return };
     model.awaiting.retain(|key, from| map.get(key).is_some_and(|d| d.wanted == *from));
 }
 
-/// Undos that a finished action put back, and that the watch shows: wanted and ready as captured.
+/// Undos whose deployments the watch shows as captured, because a finished action put them back (wanted and ready), or
+/// because every change that they were captured for has failed.
 fn put_back(model: &mut Model) -> Vec<Event> {
     let Model { session, world, .. } = model;
     let (Some(session), Some(map)) = (session, &world.deployments.value) else { return Vec::new() };
+    // An old value proves nothing.
+    if world.deployments.phase != Phase::Live {
+        return Vec::new();
+    }
     let mut done = Vec::new();
     for record in session.state.open_undo() {
         let UndoKind::Replicas { deployment, replicas, .. } = &record.undo.kind;
-        let restored = session.state.actions.iter().any(|a| {
-            a.undoes.as_deref() == Some(record.undo.id.as_str())
-                && matches!(a.ended, Some((_, Outcome::Done { .. })))
-        });
-        if let Some(d) = map.get(deployment)
-            && restored
-            && !session.ending.contains(&record.undo.id)
-            && d.wanted == *replicas
-            && d.ready >= *replicas
-        {
-            let how = format!("{}: {} wanted and {} ready, as captured", deployment.name, d.wanted, d.ready);
+        let Some(d) = map.get(deployment).filter(|d| d.wanted == *replicas) else { continue };
+        let name = &deployment.name;
+        if session.restored(record) && d.ready >= *replicas {
+            let how = format!("{name}: {} wanted and {} ready, as captured", d.wanted, d.ready);
+            done.push((record.undo.id.clone(), how));
+        } else if session.untouched(record) {
+            let how = format!("{name}: the change was not made, {} wanted as captured", d.wanted);
             done.push((record.undo.id.clone(), how));
         }
     }
-    let ids = done.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
-    session.ending.extend(ids);
+    done.retain(|(id, _)| session.end_undo(id));
     done.into_iter().map(|(undo, how)| Event::Undone { undo, how }).collect()
 }
 
@@ -255,32 +288,56 @@ fn drifts(model: &mut Model, only: Option<&DeploymentKey>) -> Vec<Event> {
     events
 }
 
-/// Once after a resume, when every source has answered: senses again what was answered before.
+/// Once after a resume, when every source that probes ask has answered or failed: senses again what was answered
+/// before.
 fn resense(model: &mut Model) -> Vec<Event> {
     let due = model.session.as_ref().is_some_and(|s| s.resense);
-    if !due || !Source::ALL.iter().all(|s| model.world.answered(*s)) {
+    let web = model.target.health_url.is_some();
+    let mut asked = [Source::Kubernetes, Source::Azure].into_iter().chain(web.then_some(Source::Web));
+    if !due || !asked.all(|s| model.world.answered(s)) {
         return Vec::new();
     }
     let Some(runbook) = model.runbook().cloned() else { return Vec::new() };
-    let (mut held, mut differ) = (0, Vec::new());
-    for item in runbook.items() {
-        let answered = model.session.as_ref().is_some_and(|s| s.state.mark(&item.id) != Mark::Open);
-        if answered && item.sense.is_some() {
-            match contradiction(model, item) {
-                Some(value) => differ.push(format!("{}: now {value}", item.title)),
-                None => held += 1,
-            }
+    let (mut held, mut unknown, mut differ) = (0, 0, Vec::new());
+    for item in runbook.items().filter(|i| i.verify.is_some()) {
+        let mark = model.session.as_ref().map_or(Mark::Open, |s| s.state.mark(&item.id));
+        if !matches!(mark, Mark::Verified | Mark::Said) {
+            continue;
         }
+        match (contradiction(model, item), sense::sense(model, item).map(|s| s.verdict)) {
+            (Some(value), _) => differ.push(format!("{}: now {value}", item.title)),
+            (None, Some(Verdict::Pass)) => held += 1,
+            // Put back on purpose meanwhile.
+            (None, Some(Verdict::Fail)) => {}
+            (None, _) => unknown += 1,
+        }
+    }
+    let words = told_again(held, unknown, &differ);
+    if !differ.is_empty() {
+        model.tell(Level::Error, format!("After the resume {words}"));
     }
     if let Some(session) = model.session.as_mut() {
         session.resense = false;
     }
-    let what = if differ.is_empty() {
-        format!("sensed again after resume: {held} answered items still hold")
-    } else {
-        let text = format!("sensed again after resume: {held} hold, LOOK AGAIN at {}", differ.join("; "));
-        model.tell(Level::Error, text.clone());
-        text
+    if let Some(mark) = model.away.bookmark.as_mut() {
+        mark.sensing = false;
+        mark.changed.push(words.clone());
+    }
+    vec![Event::Observed { what: format!("sensed again: {words}"), source: "resume".into() }]
+}
+
+fn told_again(held: usize, unknown: usize, differ: &[String]) -> String {
+    let items = |n: usize| if n == 1 { "1 answered item".to_owned() } else { format!("{n} answered items") };
+    let mut words = match (held, unknown, differ.len()) {
+        (0, 0, 0) => "no answered item has a probe to ask again".to_owned(),
+        (1, ..) => format!("{} still holds", items(1)),
+        (n, ..) => format!("{} still hold", items(n)),
     };
-    vec![Event::Observed { what, source: "resume".into() }]
+    if unknown > 0 {
+        words.push_str(&format!(", {} cannot be sensed now", items(unknown)));
+    }
+    if !differ.is_empty() {
+        words.push_str(&format!(", LOOK AGAIN at {}", differ.join("; ")));
+    }
+    words
 }

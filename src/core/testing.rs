@@ -155,6 +155,9 @@ pub struct Kit {
     pub effects: Vec<Effect>,
     /// False: the journal refuses.
     pub journal_works: bool,
+    /// True: the journal is slow, and what it says waits for [`Kit::journal_says`].
+    pub journal_waits: bool,
+    waiting: Vec<Msg>,
     head: String,
     seq: u64,
 }
@@ -166,6 +169,8 @@ impl Kit {
             model: Model::new(start()),
             effects: Vec::new(),
             journal_works: true,
+            journal_waits: false,
+            waiting: Vec::new(),
             head: hash::ZERO.to_owned(),
             seq: 0,
         }
@@ -220,9 +225,18 @@ impl Kit {
             }
             Effect::Journal(events) => {
                 let entries = events.into_iter().map(|e| self.seal(e)).collect();
-                self.send(Msg::Journalled { entries });
+                let said = Msg::Journalled { entries };
+                if self.journal_waits { self.waiting.push(said) } else { self.send(said) }
             }
             other => self.effects.push(other),
+        }
+    }
+
+    /// A slow journal has written everything.
+    pub fn journal_says(&mut self) {
+        self.journal_waits = false;
+        for msg in std::mem::take(&mut self.waiting) {
+            self.send(msg);
         }
     }
 

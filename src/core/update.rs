@@ -89,7 +89,7 @@ fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<Stri
     let uncertain = session.state.open_actions().count();
     model.session = Some(session);
     model.armed_until = None;
-    model.panes.checklist.selected = None;
+    select_current(model);
     if !resumed {
         model.tell(Level::Info, format!("Incident {id} is open and on record."));
         return model.runbook().map(session::plan).map(|e| Effect::Journal(vec![e])).into_iter().collect();
@@ -116,8 +116,12 @@ fn journalled(model: &mut Model, entries: Vec<Entry>) -> Vec<Effect> {
         effects.extend(act::on_journalled(model, &entry));
         let closed = matches!(entry.event, Event::Closed { .. });
         let answered = matches!(entry.event, Event::Answered { .. });
+        let finished = matches!(entry.event, Event::Finished { .. });
         if let Some(session) = model.session.as_mut() {
             session.push(entry);
+        }
+        if finished {
+            effects.extend(session::on_finished(model));
         }
         if answered {
             model.away.bookmark = None;
@@ -181,6 +185,8 @@ fn bookmark(model: &mut Model, since: Utc) {
     let changed = model.world.changes.iter().filter(|c| c.at >= since);
     model.away.bookmark = Some(Bookmark {
         since,
+        until: model.now,
+        sensing: session.resense,
         last_done: session.state.last_answered.as_ref().and_then(title),
         current: checklist::current(model).map(|i| i.title.clone()),
         changed: changed.map(|c| format!("{} {}", clock::london_hm(c.at), c.what)).collect(),
@@ -261,12 +267,12 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         Command::Reopen => reopen(model),
         Command::Do => {
             if let Some(item) = checklist::selected(model).cloned() {
-                act::item(model, &item);
+                return act::item(model, &item);
             }
         }
         Command::ScaleToZero => scale(model, "0"),
         Command::Scale => scale(model, argument),
-        Command::Restore => restore(model),
+        Command::Restore => return restore(model),
         Command::Disaster => act::disaster(model, argument),
         Command::Incident => incident(model),
         Command::Note => return note(model, argument),
@@ -380,10 +386,10 @@ fn scale(model: &mut Model, argument: &str) {
     }
 }
 
-fn restore(model: &mut Model) {
+fn restore(model: &mut Model) -> Vec<Effect> {
     let rows = panes::replicas::rows(model);
     let marked: Vec<_> = rows.into_iter().filter(|r| model.panes.replicas.marked.contains(r)).collect();
-    act::restore(model, (!marked.is_empty()).then_some(marked.as_slice()));
+    act::restore(model, (!marked.is_empty()).then_some(marked.as_slice()))
 }
 
 fn incident(model: &mut Model) {

@@ -47,7 +47,8 @@ impl World {
 
     /// True once a source has given a value or said why it cannot.
     pub fn answered(&self, source: Source) -> bool {
-        self.phase(source).1.is_some() || !matches!(self.phase(source).0, Phase::Loading)
+        let (phase, as_of, ..) = self.phase(source);
+        as_of.is_some() || !(phase.is_healthy() || *phase == Phase::Loading)
     }
 
     /// Takes in news; returns what changed.

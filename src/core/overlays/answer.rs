@@ -68,8 +68,7 @@ impl Answer {
                 return Vec::new();
             }
             KeyCode::Char('d') => {
-                act::item(model, &item);
-                return Vec::new();
+                return act::item(model, &item);
             }
             KeyCode::Char('v') => {
                 open(model, Overlay::Answer(self));

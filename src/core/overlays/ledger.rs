@@ -29,8 +29,7 @@ impl Ledger {
             KeyCode::Char('b') => {
                 if let Some(record) = picked.filter(|r| r.ended.is_none()) {
                     let UndoKind::Replicas { deployment, .. } = record.undo.kind;
-                    act::restore(model, Some(&[deployment]));
-                    return Vec::new();
+                    return act::restore(model, Some(&[deployment]));
                 }
                 model.tell(Level::Info, "This one is settled already.");
             }

@@ -93,7 +93,7 @@ pub fn head(model: &Model) -> Vec<Head> {
         lines.push(Head::Memory(runbook.memory.join(" · ").to_uppercase()));
     }
     if let Some(mark) = &model.away.bookmark {
-        lines.extend(away_lines(model, mark).into_iter().map(Head::Away));
+        lines.extend(away_lines(mark).into_iter().map(Head::Away));
     }
     lines
 }
@@ -108,16 +108,18 @@ fn wrapped(text: &str, width: usize, most: usize) -> impl Iterator<Item = String
     lines.into_iter().take(most).map(|l| l.into_owned()).collect::<Vec<_>>().into_iter()
 }
 
-fn away_lines(model: &Model, mark: &crate::core::model::Bookmark) -> Vec<String> {
+fn away_lines(mark: &crate::core::model::Bookmark) -> Vec<String> {
     let mut lines =
-        vec![format!("You were away {}. Esc puts this away.", clock::span(model.now - mark.since))];
+        vec![format!("You were away {}. Esc puts this away.", clock::span(mark.until - mark.since))];
     if let Some(done) = &mark.last_done {
         lines.push(format!("Last done: {done}"));
     }
     if let Some(current) = &mark.current {
         lines.push(format!("Now: {current}"));
     }
-    if mark.changed.is_empty() {
+    if mark.sensing {
+        lines.push("What changed meanwhile is being sensed…".into());
+    } else if mark.changed.is_empty() {
         lines.push("Nothing changed meanwhile.".into());
     }
     lines.extend(mark.changed.iter().rev().take(3).rev().map(|c| format!("Meanwhile: {c}")));

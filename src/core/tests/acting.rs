@@ -205,3 +205,90 @@ fn news_between_an_outcome_and_its_journal_line_settle_nothing() {
     assert_eq!(waiting.len(), 1);
     assert!(!format!("{told:?}").contains("Finished"), "{told:?}");
 }
+
+fn open_undo(kit: &Kit) -> usize {
+    kit.model.session.as_ref().unwrap().state.open_undo().count()
+}
+
+fn fail(kit: &mut Kit) {
+    for effect in std::mem::take(&mut kit.effects) {
+        let Effect::Run { id, action } = effect else { continue };
+        let outcome = Outcome::Failed { why: "cannot reach it: Connection refused".into() };
+        kit.send(crate::core::Msg::Acted { id, action, outcome });
+    }
+}
+
+#[test]
+fn news_while_the_outcome_is_on_its_way_to_disk_change_nothing_on_record() {
+    let mut kit = Kit::armed();
+    kit.keys("2 a s").text("production").keys("enter");
+    kit.journal_waits = true;
+    kit.finish();
+    // The watch is ahead for one deployment and behind for the other.
+    kit.news(scaled("rsm-production", 0, 2));
+    kit.news(scaled("rsm-production-worker", 1, 1));
+    kit.journal_says();
+    let state = &kit.model.session.as_ref().unwrap().state;
+    assert_eq!(state.oddities, Vec::<String>::new());
+    assert!(state.actions.iter().all(|a| matches!(a.ended, Some((_, Outcome::Done { .. })))));
+    assert_eq!(kit.journal().iter().filter(|k| *k == "finished").count(), 2);
+    assert!(kit.model.pending.is_empty());
+    // The same on the way back: the count that we set before is not somebody's drift.
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.news(scaled("rsm-production-worker", 0, 0));
+    kit.keys("b").text("production").keys("enter");
+    kit.journal_waits = true;
+    kit.finish();
+    kit.news(scaled("rsm-production", 2, 0));
+    kit.journal_says();
+    assert!(!kit.model.messages.iter().any(|m| m.text.contains("DRIFT")), "{:?}", kit.model.messages);
+}
+
+#[test]
+fn an_outcome_that_cannot_be_written_is_waited_for_no_longer() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.journal_works = false;
+    kit.finish();
+    assert!(kit.model.pending.is_empty() && kit.toast().contains("disk full"), "{}", kit.toast());
+}
+
+#[test]
+fn a_change_that_failed_leaves_nothing_to_put_back() {
+    let mut kit = Kit::armed();
+    kit.keys("2 a s").text("production").keys("enter");
+    assert_eq!(open_undo(&kit), 2);
+    fail(&mut kit);
+    assert_eq!(open_undo(&kit), 0);
+    let ended = kit.model.session.as_ref().unwrap().state.ledger[0].ended.clone().unwrap();
+    assert!(ended.put_back && ended.words.contains("the change was not made, 2 wanted"), "{}", ended.words);
+}
+
+#[test]
+fn a_change_that_failed_out_of_sight_stays_on_the_ledger_until_the_watch_is_back() {
+    use crate::domain::{Phase, Source};
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.standing(Source::Kubernetes, Phase::Stale { why: "cannot reach it".into() });
+    fail(&mut kit);
+    assert_eq!(open_undo(&kit), 1);
+    kit.standing(Source::Kubernetes, Phase::Live);
+    assert_eq!(open_undo(&kit), 0);
+}
+
+#[test]
+fn what_somebody_else_put_back_leaves_the_ledger_when_asked_for() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.news(scaled("rsm-production", 2, 1));
+    kit.keys("b");
+    assert_eq!(open_undo(&kit), 1, "not ready yet");
+    kit.news(scaled("rsm-production", 2, 2));
+    assert_eq!(open_undo(&kit), 1, "nothing is taken off silently");
+    kit.keys("b");
+    assert_eq!(open_undo(&kit), 0);
+    assert!(kit.model.overlays.is_empty() && kit.effects.is_empty(), "nothing is changed for it");
+    assert!(kit.toast().contains("off the ledger"), "{}", kit.toast());
+}

@@ -1,8 +1,9 @@
 //! After a crash: the journal is read again, and what was said done is sensed again.
 
-use crate::core::testing::{Kit, deployment};
+use crate::core::panes::checklist;
+use crate::core::testing::{Kit, deployment, server};
 use crate::core::{Effect, Msg};
-use crate::domain::{Phase, Source, Update};
+use crate::domain::{Phase, ServerClass, Source, Update};
 use crate::incident::{Event, Outcome};
 
 /// Scales to 0 and dies before the answer; returns a fresh cockpit that has resumed.
@@ -24,6 +25,7 @@ fn world(kit: &mut Kit, wanted: i32) {
         kit.standing(source, Phase::Live);
     }
     kit.news(Update::Deployments { all: vec![deployment("rsm-production", wanted, wanted)] });
+    kit.health(503);
 }
 
 #[test]
@@ -79,4 +81,39 @@ fn what_was_verified_is_sensed_again_once() {
         .collect();
     assert_eq!(told.len(), 1);
     assert!(told[0].contains("LOOK AGAIN at Check that Azure lists the live server: now absent"), "{told:?}");
+}
+
+fn told(kit: &Kit) -> Option<String> {
+    kit.model.session.as_ref().unwrap().entries.iter().rev().find_map(|e| match &e.event {
+        Event::Observed { what, source } if source == "resume" => Some(what.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_person_who_comes_back_stands_where_they_left_off_and_is_told_no_more_than_is_known() {
+    let mut kit = crashed();
+    let current = checklist::current(&kit.model).unwrap().id.clone();
+    assert_eq!(checklist::selected(&kit.model).unwrap().id, current);
+    let head = |kit: &Kit| format!("{:?}", checklist::head(&kit.model));
+    assert!(head(&kit).contains("What changed meanwhile is being sensed"), "{}", head(&kit));
+    kit.later(30);
+    kit.news(Update::Servers { all: vec![server("s189p01-rsm-pd-pg", ServerClass::Live, "Ready")] });
+    world(&mut kit, 0);
+    assert!(head(&kit).contains("Meanwhile: 1 answered item still holds"), "{}", head(&kit));
+    assert!(head(&kit).contains("You were away 0 s"), "the time away does not grow: {}", head(&kit));
+    assert_eq!(told(&kit).as_deref(), Some("sensed again: 1 answered item still holds"));
+}
+
+#[test]
+fn a_source_that_fails_is_not_taken_for_one_that_agrees() {
+    let mut kit = crashed();
+    // Metrics are never asked for while Azure does not answer; nobody waits for them.
+    kit.standing(Source::Azure, Phase::Stale { why: "cannot reach it".into() });
+    kit.standing(Source::Kubernetes, Phase::Live);
+    assert_eq!(told(&kit), None, "the list is still to come");
+    kit.news(Update::Deployments { all: vec![deployment("rsm-production", 0, 0)] });
+    kit.health(503);
+    let told = told(&kit).unwrap();
+    assert_eq!(told, "sensed again: 0 answered items still hold, 1 answered item cannot be sensed now");
 }

@@ -44,6 +44,9 @@ pub struct Start {
     /// No generated row is newer than the start of this day (UTC) [default: today]
     #[arg(long, value_name = "YYYY-MM-DD")]
     as_of: Option<NaiveDate>,
+    /// What takes minutes on the platform (restores, workflow runs) takes moments
+    #[arg(long)]
+    fast: bool,
     /// Stop when standard input ends, too
     #[arg(long, hide = true)]
     stop_with_stdin: bool,
@@ -83,7 +86,7 @@ enum Action {
     Fault {
         /// refused, reset, 401, 403, 410, 429, 500, stall, garbage, huge, hostile-names; `none` ends it
         kind: String,
-        /// kubernetes, azure or service
+        /// kubernetes, azure, service, github or blobs
         #[arg(long, value_name = "PROVIDER")]
         on: Provider,
         /// How long, e.g. 30s, 5m
@@ -117,7 +120,7 @@ impl Start {
     fn options(&self) -> Result<Options> {
         let as_of = self.as_of.unwrap_or_else(|| Utc::now().date_naive());
         let recipe = Recipe { seed: self.seed, scale: self.scale, as_of };
-        Ok(Options { state_file: self.state.path()?, recipe })
+        Ok(Options { state_file: self.state.path()?, recipe, fast: self.fast })
     }
 }
 

@@ -4,6 +4,7 @@
 //! changes. A failure of one is never a failure of another, and takes no value away.
 
 mod azure;
+mod beat;
 mod fetch;
 mod kubernetes;
 mod program;
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 
 pub use settings::{AzureSettings, KubernetesSettings, Settings, WebSettings};
 
+use self::beat::Beat;
 use self::kubernetes::Kubernetes;
 use crate::domain::feed::Sink;
 use crate::domain::{DeploymentKey, Fault, Source, Target};
@@ -59,13 +61,14 @@ impl std::fmt::Debug for Providers {
 /// [`Source::Web`].
 pub fn start(settings: &Settings, target: &Target, sink: Sink) -> Providers {
     let mut tasks = JoinSet::new();
+    let beat = Beat::start();
     let (azure, monitor, web) = (watch::Sender::new(0), watch::Sender::new(0), watch::Sender::new(0));
     let skips = (azure.subscribe(), monitor.subscribe());
-    azure::start(&settings.azure, target, &sink, skips, &mut tasks);
+    azure::start(&settings.azure, target, &sink, beat, skips, &mut tasks);
     if let Some(url) = &target.health_url {
-        web::start(&settings.web, url.clone(), Sink::clone(&sink), web.subscribe(), &mut tasks);
+        web::start(&settings.web, url.clone(), Sink::clone(&sink), beat, web.subscribe(), &mut tasks);
     }
-    let kubernetes = Kubernetes::start(&settings.kubernetes, target, sink, &mut tasks);
+    let kubernetes = Kubernetes::start(&settings.kubernetes, target, sink, beat, &mut tasks);
     Providers { kubernetes, azure, monitor, web, sandbox: target.sandbox.clone(), _tasks: tasks }
 }
 

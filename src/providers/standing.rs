@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
+use super::beat::Beat;
 use crate::domain::feed::Sink;
 use crate::domain::{Fault, Phase, Source, Utc, backoff};
 
@@ -12,14 +14,21 @@ pub struct Standing {
     source: Source,
     sink: Sink,
     every: Duration,
+    beat: Beat,
     failures: u32,
     said: Option<(Phase, Option<Utc>)>,
     skip: watch::Receiver<u64>,
 }
 
 impl Standing {
-    pub fn new(source: Source, sink: Sink, every: Duration, skip: watch::Receiver<u64>) -> Standing {
-        Standing { source, sink, every, failures: 0, said: None, skip }
+    pub fn new(
+        source: Source,
+        sink: Sink,
+        every: Duration,
+        beat: Beat,
+        skip: watch::Receiver<u64>,
+    ) -> Standing {
+        Standing { source, sink, every, beat, failures: 0, said: None, skip }
     }
 
     /// The source answered. Waits until it is to be asked again.
@@ -27,7 +36,7 @@ impl Standing {
         self.failures = 0;
         let every_s = u32::try_from(self.every.as_secs()).unwrap_or(u32::MAX);
         self.say(Phase::Polling { every_s }, None);
-        self.wait(self.every).await;
+        self.wait(self.beat.next(self.every, Instant::now())).await;
     }
 
     /// The source failed. Waits until the next try, which comes no later than it would have come anyway.
@@ -39,7 +48,7 @@ impl Standing {
         tracing::info!(source = self.source.word(), %fault, wait_ms = wait.as_millis(), "source fails");
         let next = chrono::Utc::now() + chrono::Duration::from_std(wait).unwrap_or_default();
         self.say(fault.phase(), Some(next));
-        self.wait(wait).await;
+        self.wait(Instant::now() + wait).await;
     }
 
     fn say(&mut self, phase: Phase, next_try: Option<Utc>) {
@@ -52,9 +61,9 @@ impl Standing {
         }
     }
 
-    async fn wait(&mut self, wait: Duration) {
+    async fn wait(&mut self, due: Instant) {
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = sleep_until(due) => {}
             _ = self.skip.changed() => {}
         }
     }

@@ -14,16 +14,21 @@ pub enum Provider {
     Kubernetes,
     Azure,
     Service,
+    Github,
+    Blobs,
 }
 
 impl Provider {
-    pub const ALL: [Provider; 3] = [Provider::Kubernetes, Provider::Azure, Provider::Service];
+    pub const ALL: [Provider; 5] =
+        [Provider::Kubernetes, Provider::Azure, Provider::Service, Provider::Github, Provider::Blobs];
 
     pub fn name(self) -> &'static str {
         match self {
             Provider::Kubernetes => "kubernetes",
             Provider::Azure => "azure",
             Provider::Service => "service",
+            Provider::Github => "github",
+            Provider::Blobs => "blobs",
         }
     }
 }
@@ -32,10 +37,9 @@ impl FromStr for Provider {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Provider::ALL
-            .into_iter()
-            .find(|p| p.name() == text)
-            .ok_or_else(|| format!("no provider is called {text:?}; there are kubernetes, azure and service"))
+        Provider::ALL.into_iter().find(|p| p.name() == text).ok_or_else(|| {
+            format!("no provider is called {text:?}; there are kubernetes, azure, service, github and blobs")
+        })
     }
 }
 
@@ -124,12 +128,14 @@ pub struct Faults {
     kubernetes: Arc<watch::Sender<Option<Slot>>>,
     azure: Arc<watch::Sender<Option<Slot>>>,
     service: Arc<watch::Sender<Option<Slot>>>,
+    github: Arc<watch::Sender<Option<Slot>>>,
+    blobs: Arc<watch::Sender<Option<Slot>>>,
 }
 
 impl Default for Faults {
     fn default() -> Self {
         let none = || Arc::new(watch::Sender::new(None));
-        Faults { kubernetes: none(), azure: none(), service: none() }
+        Faults { kubernetes: none(), azure: none(), service: none(), github: none(), blobs: none() }
     }
 }
 
@@ -139,6 +145,8 @@ impl Faults {
             Provider::Kubernetes => &self.kubernetes,
             Provider::Azure => &self.azure,
             Provider::Service => &self.service,
+            Provider::Github => &self.github,
+            Provider::Blobs => &self.blobs,
         }
     }
 

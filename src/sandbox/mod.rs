@@ -9,6 +9,7 @@ pub mod faults;
 pub mod kubernetes;
 pub mod options;
 pub mod postgres;
+pub mod recovery;
 pub mod rundir;
 pub mod serve;
 pub mod service;

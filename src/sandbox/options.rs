@@ -67,4 +67,6 @@ pub struct Options {
     /// Where the state file goes once all is ready.
     pub state_file: PathBuf,
     pub recipe: Recipe,
+    /// What takes minutes on the platform (restores, workflow runs) takes moments.
+    pub fast: bool,
 }

@@ -42,10 +42,8 @@ pub struct State {
     pub ca_file: PathBuf,
     pub kubeconfig: PathBuf,
     pub azure: Azure,
-    /// Null: this storey of the sandbox has no GitHub.
-    pub github: Option<serde_json::Value>,
-    /// Null: this storey of the sandbox has no blob storage.
-    pub blobs: Option<serde_json::Value>,
+    pub github: Option<Github>,
+    pub blobs: Option<Blobs>,
     pub postgres: Postgres,
     pub service: Service,
     /// A drtui configuration that points at all this.
@@ -62,6 +60,22 @@ pub struct Azure {
     pub client_secret: String,
     pub subscription: String,
     pub resource_group: String,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Github {
+    /// The REST API, without and with the prefix `/api/v3`.
+    pub endpoint: String,
+    pub token: String,
+    /// `owner/name`.
+    pub repository: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Blobs {
+    /// The storage account: `https://127.0.0.1:<port>/<account>`.
+    pub endpoint: String,
+    pub container: String,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -84,6 +98,12 @@ pub struct Control {
 impl std::fmt::Debug for Azure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Azure").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Github {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Github").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 

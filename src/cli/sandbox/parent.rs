@@ -47,6 +47,7 @@ fn spawn(options: &Options) -> Result<Child> {
     Command::new(&program)
         .args(["sandbox", "--headless", "--stop-with-stdin", "--scale", options.recipe.scale.name()])
         .args(["--seed", &options.recipe.seed.to_string(), "--as-of", &options.recipe.as_of.to_string()])
+        .args(options.fast.then_some("--fast"))
         .arg("--state-file")
         .arg(&options.state_file)
         .stdin(Stdio::piped())

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::arm::Arm;
+use super::beat::Beat;
 use super::settings::AzureSettings;
 use super::standing::Standing;
 use crate::domain::feed::Sink;
@@ -29,16 +30,17 @@ pub fn start(
     settings: &AzureSettings,
     target: &Target,
     sink: &Sink,
+    beat: Beat,
     skips: (watch::Receiver<u64>, watch::Receiver<u64>),
     tasks: &mut JoinSet<()>,
 ) {
     let arm = Arc::new(Arm::new(settings.clone()));
     let (names, known) = watch::channel(Names::new());
     let classes = Classes { live: target.server.clone(), side_copies: settings.side_copies.clone() };
-    let standing = Standing::new(Source::Azure, Arc::clone(sink), SERVERS_EVERY, skips.0);
+    let standing = Standing::new(Source::Azure, Arc::clone(sink), SERVERS_EVERY, beat, skips.0);
     let group = target.resource_group.clone();
     tasks.spawn(servers(Arc::clone(&arm), group, classes, Arc::clone(sink), standing, names));
-    let standing = Standing::new(Source::Monitor, Arc::clone(sink), METRICS_EVERY, skips.1);
+    let standing = Standing::new(Source::Monitor, Arc::clone(sink), METRICS_EVERY, beat, skips.1);
     tasks.spawn(metrics(arm, Arc::clone(sink), standing, known));
 }
 

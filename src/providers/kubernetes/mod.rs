@@ -17,6 +17,7 @@ use self::board::Board;
 use self::connect::Link;
 use self::merge::Kind;
 use self::watch::Shared;
+use super::beat::Beat;
 use super::settings::KubernetesSettings;
 use super::{ScaleError, Scaled};
 use crate::domain::feed::Sink;
@@ -33,6 +34,7 @@ impl Kubernetes {
         settings: &KubernetesSettings,
         target: &Target,
         sink: Sink,
+        beat: Beat,
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let board = Board::new(target, sink);
@@ -40,7 +42,7 @@ impl Kubernetes {
         tasks.spawn(watch::run::<wire::Deployment>(Arc::clone(&shared), Kind::Deployments));
         tasks.spawn(watch::run::<wire::Pod>(Arc::clone(&shared), Kind::Pods));
         tasks.spawn(watch::run::<wire::Autoscaler>(Arc::clone(&shared), Kind::Autoscalers));
-        tasks.spawn(watch::probe(Arc::clone(&shared)));
+        tasks.spawn(watch::probe(Arc::clone(&shared), beat));
         Kubernetes { shared }
     }
 

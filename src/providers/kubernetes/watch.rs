@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tokio::sync::watch as signal;
 use tokio::time::{Instant, sleep_until};
 
+use super::super::beat::Beat;
 use super::super::words;
 use super::board::{Board, Part};
 use super::connect::{Link, Session};
@@ -21,8 +22,10 @@ use crate::domain::{Fault, Utc, backoff};
 /// For the head of an answer and for each part of its body.
 const PATIENCE: Duration = Duration::from_secs(8);
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
-/// Without a sign of life for this long, the cluster is asked for one.
-const PROBE_EVERY: Duration = Duration::from_secs(15);
+/// The cluster is asked for a sign of life at this beat, unless it has just given one.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// A sign of life younger than this is enough.
+const FRESH: Duration = Duration::from_secs(5);
 /// A watch that sends nothing, not even bookmarks, for this long is opened again.
 const IDLE: Duration = Duration::from_secs(75);
 /// A new watch without complaint after this long runs.
@@ -301,27 +304,22 @@ impl<L: Lean> Watch<L> {
 }
 
 /// Asks the cluster for a sign of life whenever it has given none for a while, for ever.
-pub async fn probe(shared: Arc<Shared>) {
+pub async fn probe(shared: Arc<Shared>, beat: Beat) {
     #[derive(Deserialize)]
     struct Any {}
     let what = format!("list deployments in namespace {}", shared.namespace);
     let mut skip = shared.skip.subscribe();
-    let mut last = Instant::now();
     let mut failures = 0;
     loop {
-        let due = last.max(*shared.alive.borrow()) + PROBE_EVERY;
         if failures == 0 {
-            tokio::select! {
-                () = sleep_until(due) => {}
-                _ = skip.changed() => {}
-            }
-            if *shared.alive.borrow() + PROBE_EVERY > Instant::now() && !skip.has_changed().unwrap_or(false) {
-                // The watches spoke meanwhile: that is sign enough.
-                last = *shared.alive.borrow();
+            let asked = tokio::select! {
+                () = sleep_until(beat.next(PROBE_EVERY, Instant::now())) => false,
+                _ = skip.changed() => true,
+            };
+            if !asked && shared.alive.borrow().elapsed() < FRESH {
                 continue;
             }
         }
-        last = Instant::now();
         if !shared.board().all_up() {
             // The watches see for themselves, and say so.
             failures = 0;

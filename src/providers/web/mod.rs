@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::beat::Beat;
 use super::fetch::{self, Answer};
 use super::settings::WebSettings;
 use super::standing::Standing;
@@ -23,10 +24,11 @@ pub fn start(
     settings: &WebSettings,
     url: String,
     sink: Sink,
+    beat: Beat,
     skip: watch::Receiver<u64>,
     tasks: &mut JoinSet<()>,
 ) {
-    let standing = Standing::new(Source::Web, std::sync::Arc::clone(&sink), EVERY, skip);
+    let standing = Standing::new(Source::Web, std::sync::Arc::clone(&sink), EVERY, beat, skip);
     tasks.spawn(poll(settings.clone(), url, sink, standing));
 }
 

@@ -17,8 +17,9 @@ use secrecy::SecretString;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
+pub use self::answer::guid;
 use self::monitor::Monitor;
-use self::token::Tokens;
+pub use self::token::{Given, STORAGE, Tokens};
 use super::certs::{Authority, CertError};
 use super::faults::{Faults, Provider};
 use super::postgres::plain;
@@ -90,6 +91,8 @@ struct Arm {
 pub struct Azure {
     /// `https://127.0.0.1:<port>`: resource manager and token authority.
     pub endpoint: String,
+    /// The tokens that it gives out, for the other servers that take them.
+    pub tokens: Tokens,
     served: Served,
 }
 
@@ -108,16 +111,17 @@ impl Azure {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(AzureError::Listen)?;
         let endpoint = format!("https://{}", listener.local_addr().map_err(AzureError::Listen)?);
         let tls = authority.server_config(&["management.azure.com", "login.microsoftonline.com"])?;
+        let tokens = Tokens::default();
         let arm = Arc::new(Arm {
             endpoint: endpoint.clone(),
             principal,
             servers,
-            tokens: Tokens::default(),
+            tokens: tokens.clone(),
             reads: std::sync::atomic::AtomicU32::new(11_999),
         });
         let app = Router::new().fallback(route::answer).with_state(arm);
         let served = serve(Some(listener), app, Some(tls), Provider::Azure, faults, stop).await?;
-        Ok(Azure { endpoint, served })
+        Ok(Azure { endpoint, tokens, served })
     }
 
     /// Returns when it has stopped and every connection is closed.

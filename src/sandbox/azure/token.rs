@@ -1,7 +1,7 @@
 //! The token authority: client credentials in, a bearer token out, errors as Entra words them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,27 +17,45 @@ const LIFETIME_S: i64 = 3_599;
 /// Tokens that are remembered at once; the oldest are forgotten first.
 const MOST_TOKENS: usize = 10_000;
 const AUDIENCES: [&str; 2] = ["https://management.azure.com", "https://management.core.windows.net"];
+/// The audience of blob storage.
+pub const STORAGE: &str = "https://storage.azure.com";
 
-/// The tokens that were given out, with their expiry in Unix seconds.
-#[derive(Debug, Default)]
+/// A token that was given out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Unix seconds.
+    pub expires: i64,
+    /// Without a slash at its end.
+    pub audience: String,
+}
+
+/// The tokens that were given out; clones share them.
+#[derive(Clone, Default)]
 pub struct Tokens {
-    given: Mutex<HashMap<String, i64>>,
+    given: Arc<Mutex<HashMap<String, Given>>>,
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokens").finish_non_exhaustive()
+    }
 }
 
 impl Tokens {
-    fn remember(&self, token: String, expires: i64) {
+    fn remember(&self, token: String, new: Given) {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Utc::now().timestamp();
-        given.retain(|_, e| *e > now - LIFETIME_S);
+        given.retain(|_, g| g.expires > now - LIFETIME_S);
         if given.len() >= MOST_TOKENS {
-            let oldest = given.iter().min_by_key(|(_, e)| **e).map(|(t, _)| t.clone());
+            let oldest = given.iter().min_by_key(|(_, g)| g.expires).map(|(t, _)| t.clone());
             oldest.map(|t| given.remove(&t));
         }
-        given.insert(token, expires);
+        given.insert(token, new);
     }
 
-    fn expiry(&self, token: &str) -> Option<i64> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner).get(token).copied()
+    /// What is known of a token; `None` if it was never given out.
+    pub fn given(&self, token: &str) -> Option<Given> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
     }
 }
 
@@ -49,9 +67,16 @@ pub fn check(arm: &Arm, header: Option<&str>) -> Result<(), Answer> {
     };
     let token = header.strip_prefix("Bearer ").unwrap_or_default().trim();
     let now = Utc::now();
-    match arm.tokens.expiry(token) {
-        Some(expires) if expires > now.timestamp() => Ok(()),
-        Some(expires) => {
+    match arm.tokens.given(token) {
+        Some(given) if given.audience == STORAGE => {
+            let message = format!(
+                "The access token has been obtained for wrong audience or resource '{STORAGE}'. It should exactly match \
+                 with one of the allowed audiences 'https://management.core.windows.net/','https://management.azure.com/'."
+            );
+            Err(Answer::unauthorized(arm, "InvalidAuthenticationTokenAudience", &message))
+        }
+        Some(Given { expires, .. }) if expires > now.timestamp() => Ok(()),
+        Some(Given { expires, .. }) => {
             let expires = chrono::DateTime::from_timestamp(expires, 0).unwrap_or_default();
             let format = "%-m/%-d/%Y %-I:%M:%S %p";
             let message = format!(
@@ -104,11 +129,11 @@ pub fn issue(arm: &Arm, tenant: &str, form: &HashMap<String, String>) -> Answer 
     }
 }
 
-/// The audience that a scope asks for, if it is the resource manager's.
+/// The audience that a scope asks for, if it is the resource manager's or blob storage's.
 fn audience(arm: &Arm, scope: &str) -> Option<String> {
     let wanted = scope.split_whitespace().find(|s| s.starts_with("https://"))?;
     let wanted = wanted.trim_end_matches(".default").trim_end_matches('/');
-    (AUDIENCES.contains(&wanted) || wanted == arm.endpoint).then(|| wanted.to_owned())
+    (AUDIENCES.contains(&wanted) || wanted == STORAGE || wanted == arm.endpoint).then(|| wanted.to_owned())
 }
 
 fn give(arm: &Arm, audience: String) -> Answer {
@@ -116,7 +141,7 @@ fn give(arm: &Arm, audience: String) -> Answer {
     let principal = &arm.principal;
     let header = json!({"typ": "JWT", "alg": "RS256", "kid": "sandbox"});
     let claims = json!({
-        "aud": audience, "iss": format!("https://sts.windows.net/{}/", principal.tenant),
+        "aud": &audience, "iss": format!("https://sts.windows.net/{}/", principal.tenant),
         "iat": now, "nbf": now, "exp": now + LIFETIME_S,
         "appid": principal.client_id, "appidacr": "1", "idtyp": "app", "oid": principal.client_id,
         "sub": principal.client_id, "tid": principal.tenant, "uti": plain(22), "ver": "1.0",
@@ -124,7 +149,7 @@ fn give(arm: &Arm, audience: String) -> Answer {
     let encoded = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     // Nobody can check a signature here; the sandbox knows its tokens by heart.
     let token = format!("{}.{}.{}", encoded(&header), encoded(&claims), plain(342));
-    arm.tokens.remember(token.clone(), now + LIFETIME_S);
+    arm.tokens.remember(token.clone(), Given { expires: now + LIFETIME_S, audience });
     Answer::ok(json!({
         "token_type": "Bearer", "expires_in": LIFETIME_S, "ext_expires_in": LIFETIME_S, "access_token": token,
     }))

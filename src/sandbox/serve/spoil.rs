@@ -101,8 +101,16 @@ fn error(
         Provider::Kubernetes => kubernetes(status, reason, message, throttled.then_some(wait)).to_string(),
         Provider::Azure => azure(status).to_string(),
         Provider::Service => json!({"error": message}).to_string(),
+        Provider::Github => github(status).to_string(),
+        Provider::Blobs => blobs(status),
     };
     let mut response = with_type(status, Body::from(body));
+    if provider == Provider::Blobs {
+        let (code, _) = blob_words(status);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/xml"));
+        headers.insert("x-ms-error-code", header::HeaderValue::from_static(code));
+    }
     let headers = response.headers_mut();
     if throttled {
         headers.insert(header::RETRY_AFTER, header::HeaderValue::from(wait));
@@ -146,6 +154,46 @@ fn azure(status: StatusCode) -> Value {
         _ => ("InternalServerError", "The server encountered an internal error. Please retry the request."),
     };
     json!({"error": {"code": code, "message": message}})
+}
+
+/// GitHub's error body.
+fn github(status: StatusCode) -> Value {
+    let message = match status {
+        StatusCode::UNAUTHORIZED => "Bad credentials",
+        StatusCode::FORBIDDEN => "Resource not accessible by personal access token",
+        StatusCode::GONE => "This endpoint has been removed",
+        StatusCode::TOO_MANY_REQUESTS => {
+            "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+        }
+        _ => "Server Error",
+    };
+    json!({
+        "message": message, "documentation_url": "https://docs.github.com/rest", "status": status.as_str(),
+    })
+}
+
+/// The blob service's error code and message; 403 is what a missing data role gives.
+fn blob_words(status: StatusCode) -> (&'static str, &'static str) {
+    match status {
+        StatusCode::UNAUTHORIZED => (
+            "InvalidAuthenticationInfo",
+            "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.",
+        ),
+        StatusCode::FORBIDDEN => (
+            "AuthorizationPermissionMismatch",
+            "This request is not authorized to perform this operation using this permission.",
+        ),
+        StatusCode::GONE => ("ResourceNotFound", "The specified resource does not exist."),
+        StatusCode::TOO_MANY_REQUESTS => ("TooManyRequests", "Too many requests. Please try again later."),
+        _ => ("InternalError", "Server encountered an internal error. Please try again after some time."),
+    }
+}
+
+fn blobs(status: StatusCode) -> String {
+    let (code, message) = blob_words(status);
+    format!(
+        "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    )
 }
 
 #[cfg(test)]

@@ -44,6 +44,26 @@ async fn a_scale_is_seen_on_its_way_down_and_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_told_while_it_is_still_news() {
+    let world = World::start("prompt").await;
+    let ear = Ear::default();
+    let _providers = providers::start(&world.settings, &world.target, ear.sink());
+    ear.stands(Source::Kubernetes, "live", 0, SOON, |p| *p == Phase::Live).await;
+    let mut took = Vec::new();
+    for round in 0..60 {
+        let (from, wanted) = (ear.len(), 2 + round % 3);
+        let begun = std::time::Instant::now();
+        world.cluster.set_replicas("tra-production", WORKER, wanted);
+        let wanted = i32::try_from(wanted).unwrap();
+        ear.deployment(WORKER, "wanted", from, SOON, |d| d.wanted == wanted).await;
+        took.push(begun.elapsed());
+    }
+    took.sort();
+    println!("from accepted to told: median {:?}, worst {:?}", took[30], took[59]);
+    assert!(took[54] <= Duration::from_millis(100), "nine in ten within 100 ms: {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_scaled_meanwhile_is_not_overruled() {
     let world = World::start("drift").await;
     let ear = Ear::default();

@@ -2,6 +2,7 @@
 //! where an answer must go wrong in one exact place.
 
 mod azure;
+mod control;
 mod ear;
 mod faults;
 mod kubernetes;

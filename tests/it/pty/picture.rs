@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use unicode_width::UnicodeWidthStr;
 use vt100::{Cell, Color, Screen};
 
 /// Width and height of a cell in pixels, and the baseline inside it.
-const CELL: (f64, f64, f64) = (8.4, 18.0, 13.5);
+const CELL: (f64, f64, f64) = (8.43, 16.5, 13.0);
 const MARGIN: f64 = 12.0;
 const GROUND: &str = "#16181d";
 const INK: &str = "#d8dade";
@@ -124,9 +125,6 @@ impl Run {
                 "<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{h:.1}\" fill=\"{bg}\"/>"
             );
         }
-        if self.text.trim().is_empty() && !self.look.underline {
-            return;
-        }
         let mut style = String::new();
         for (on, attribute) in [
             (self.look.bold, " font-weight=\"bold\""),
@@ -136,20 +134,42 @@ impl Run {
         ] {
             style.push_str(if on { attribute } else { "" });
         }
-        // The length is given so that every font keeps the columns.
-        let _ = writeln!(
-            out,
-            "<text x=\"{x:.1}\" y=\"{:.1}\" textLength=\"{width:.1}\" lengthAdjust=\"spacingAndGlyphs\" \
-             fill=\"{}\"{style}>{}</text>",
-            top + baseline,
-            self.look.fg,
-            escape(&self.text).replace(' ', "\u{a0}")
-        );
+        // Each word stands at its own place and is given its length, so that every font keeps the columns.
+        for (start, word) in words(&self.text) {
+            let _ = writeln!(
+                out,
+                "<text x=\"{:.1}\" y=\"{:.1}\" textLength=\"{:.1}\" lengthAdjust=\"spacingAndGlyphs\" \
+                 fill=\"{}\"{style}>{}</text>",
+                x + start as f64 * w,
+                top + baseline,
+                UnicodeWidthStr::width(word) as f64 * w,
+                self.look.fg,
+                escape(word)
+            );
+        }
     }
+}
+
+/// The words of `text`, each with the column at which it starts.
+fn words(text: &str) -> Vec<(usize, &str)> {
+    let mut column = 0;
+    let mut words = Vec::new();
+    for part in text.split(' ') {
+        if !part.is_empty() {
+            words.push((column, part));
+        }
+        column += UnicodeWidthStr::width(part) + 1;
+    }
+    words
 }
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[test]
+fn words_stand_in_their_columns() {
+    assert_eq!(words("  ab デ x "), vec![(2, "ab"), (5, "デ"), (8, "x")]);
 }
 
 #[test]
@@ -158,7 +178,7 @@ fn a_screen_becomes_a_picture() {
     let mut parser = vt100::Parser::new(size(3), size(12), 0);
     parser.process("a<b \x1b[1;31mred\x1b[0m\r\n\x1b[7minv\x1b[0m \x1b[38;5;196mx".as_bytes());
     let picture = svg(parser.screen(), "drtui & co");
-    assert!(picture.contains(">a&lt;b\u{a0}</text>"), "{picture}");
+    assert!(picture.contains(">a&lt;b</text>"), "{picture}");
     assert!(picture.contains("fill=\"#cd0000\" font-weight=\"bold\">red<"), "{picture}");
     assert!(picture.contains(&format!("fill=\"{INK}\"/>")) && picture.contains("#ff0000"), "{picture}");
     assert!(picture.contains("drtui &amp; co"));

@@ -9,38 +9,43 @@ use super::picture;
 /// A sandbox writes its database first.
 const WORLD: Duration = Duration::from_secs(60);
 
+/// A minute of metrics has to pass before a sparkline has a shape.
+const METRICS: Duration = Duration::from_secs(240);
+
 #[test]
 #[ignore = "draws docs/cockpit.svg: run by scripts/screenshot"]
 fn cockpit() {
     let home = Home::new();
-    let mut pty = Spawn::drtui(&home, &["sandbox"]).env("COLORTERM", "truecolor").size(120, 40).start();
-    let loaded = |s: &super::harness::Seen| {
-        let text = s.screen().contents();
-        (s.screen().alternate_screen() && text.contains("LIVE") && text.contains(" ready")).then_some(())
-    };
-    pty.wait("the sandbox's cockpit", WORLD, loaded);
-    // Into the middle of an incident: one item verified, one said, the service stopped.
-    let steps = [
-        ("i", "Open an incident"),
-        ("\r", "declared 0 m ago"),
-        ("\r", "[x] verified"),
-        ("\r", "> [ ] Name the tables"),
-        ("\r", "[~] said"),
-        ("s", "> [ ] Record the last time"),
-        (":arm 15m\r", "ARMED"),
-        ("2as", "Type production"),
-        ("production\r", "UNDO OPEN"),
-    ];
-    for (keys, seen) in steps {
-        pty.send(keys);
-        pty.wait_text(seen);
-    }
-    pty.wait_text("DOWN (503)");
-    pty.send("1\x1b");
-    pty.wait("the message is put away", WORLD, |s| {
-        (!s.screen().contents().contains(" i Done")).then_some(())
-    });
+    let state = home.path().join("state.json");
+    let args = ["sandbox", "--state-file", &state.to_string_lossy()];
+    let mut pty = Spawn::drtui(&home, &args).env("COLORTERM", "truecolor").size(120, 40).start();
+    shows(&pty, WORLD, "● kubernetes");
+    shows(&pty, WORLD, "ready to verify");
+    // An incident, its first step verified, the service stopped, somebody on it.
+    pty.send("i\r");
+    shows(&pty, WORLD, "Incident");
+    pty.send("1g\r");
+    shows(&pty, WORLD, "Enter accepts");
+    pty.send("\r");
+    shows(&pty, WORLD, "[x]");
+    pty.send(":arm 15m\r");
+    shows(&pty, WORLD, "ARMED");
+    pty.send("2as");
+    shows(&pty, WORLD, "kubectl");
+    pty.send("production\r");
+    shows(&pty, WORLD, "stopped");
+    pty.send("nDeployments at 0, starting with the comparison\r");
+    shows(&pty, WORLD, "starting with the comparison");
+    pty.send("1");
+    pty.try_wait(METRICS, |s| (!s.screen().contents().contains("no data")).then_some(()));
+    pty.try_wait(Duration::from_secs(8), |_| None::<()>);
     draw(&pty, Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cockpit.svg")));
+    pty.send("q");
+    pty.wait_exit();
+}
+
+fn shows(pty: &Pty, patience: Duration, text: &str) {
+    pty.wait(text, patience, |s| s.screen().contents().contains(text).then_some(()));
 }
 
 fn draw(pty: &Pty, to: &Path) {

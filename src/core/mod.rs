@@ -12,6 +12,7 @@ pub mod model;
 pub mod msg;
 pub mod overlays;
 pub mod panes;
+pub mod run;
 pub mod sense;
 pub mod session;
 #[cfg(test)]

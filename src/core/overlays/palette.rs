@@ -9,7 +9,7 @@ use super::{Overlay, edit, open};
 use crate::core::command::{Command, Danger, REGISTRY, Spec};
 use crate::core::effect::Effect;
 use crate::core::model::Model;
-use crate::core::update;
+use crate::core::run;
 
 /// The palette's field and selection.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +67,7 @@ impl Palette {
                 };
                 let argument =
                     self.input.value().trim().split_once(' ').map_or("", |(_, a)| a.trim()).to_owned();
-                return update::run(model, spec.command, &argument);
+                return run::run(model, spec.command, &argument);
             }
             _ => {
                 if edit(&mut self.input, key) {

@@ -1,0 +1,237 @@
+//! What each command of the registry does.
+
+use super::act;
+use super::command::Command;
+use super::effect::Effect;
+use super::list::Move;
+use super::model::{Level, Model};
+use super::overlays::answer::Answer;
+use super::overlays::ledger::Ledger;
+use super::overlays::opening::Opening;
+use super::overlays::palette::Palette;
+use super::overlays::prompt::{Kind, Prompt};
+use super::overlays::reader::{Page, Reader};
+use super::overlays::{self, Overlay, open};
+use super::panes::{self, PaneId, checklist};
+use super::session;
+use crate::domain::{Source, clock};
+use crate::incident::{Event, Mark};
+
+/// Runs a command of the registry; `argument` is what was typed after its name.
+pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
+    match command {
+        Command::Up | Command::Down | Command::First | Command::Last => moved(model, command),
+        Command::HalfUp | Command::HalfDown | Command::PageUp | Command::PageDown => moved(model, command),
+        Command::FocusNext => model.focus = model.focus.step(true),
+        Command::FocusPrevious => model.focus = model.focus.step(false),
+        Command::FocusChecklist => model.focus = PaneId::Checklist,
+        Command::FocusReplicas => model.focus = PaneId::Replicas,
+        Command::FocusPostgres => model.focus = PaneId::Postgres,
+        Command::FocusTimeline => model.focus = PaneId::Timeline,
+        Command::Zoom => model.zoom = !model.zoom,
+        Command::Help => open(model, Overlay::Reader(Reader::new(Page::Help))),
+        Command::Messages => open(model, Overlay::Reader(Reader::new(Page::Messages))),
+        Command::Palette => open(model, Overlay::Palette(Palette::default())),
+        Command::Filter => filter(model, argument),
+        Command::Ledger => open(model, Overlay::Ledger(Ledger::default())),
+        Command::Theme => theme(model, argument),
+        Command::Mark => model.panes.replicas.toggle_mark(),
+        Command::MarkAll => mark_all(model),
+        Command::Answer => answer(model),
+        Command::Details => {
+            if let Some(id) = checklist::selected(model).map(|i| i.id.clone()) {
+                overlays::reader::details(model, &id);
+            }
+        }
+        Command::Reopen => reopen(model),
+        Command::Do => {
+            if let Some(item) = checklist::selected(model).cloned() {
+                return act::item(model, &item);
+            }
+        }
+        Command::ScaleToZero => scale(model, "0"),
+        Command::Scale => scale(model, argument),
+        Command::Restore => return restore(model),
+        Command::Disaster => act::disaster(model, argument),
+        Command::Incident => incident(model),
+        Command::Note => return note(model, argument),
+        Command::UpdateSent => return update_sent(model),
+        Command::Arm => return act::arm(model, argument),
+        Command::Disarm => return act::disarm(model, "disarmed by hand"),
+        Command::Close => close(model),
+        Command::Retry => return Source::ALL.into_iter().map(Effect::RetryNow).collect(),
+        Command::Copy => return panes::copy_text(model, model.focus).map(Effect::Copy).into_iter().collect(),
+        Command::Mouse => return mouse(model),
+        Command::Redraw => return vec![Effect::Redraw],
+        Command::Suspend => return vec![Effect::Suspend],
+        Command::Quit => model.quit = true,
+        Command::Panic => return if model.test_switches { vec![Effect::Panic] } else { Vec::new() },
+    }
+    Vec::new()
+}
+
+fn moved(model: &mut Model, command: Command) {
+    let to = match command {
+        Command::Up => Move::Up,
+        Command::First => Move::First,
+        Command::Last => Move::Last,
+        Command::HalfUp => Move::HalfUp,
+        Command::HalfDown => Move::HalfDown,
+        Command::PageUp => Move::PageUp,
+        Command::PageDown => Move::PageDown,
+        _ => Move::Down,
+    };
+    let focus = model.focus;
+    panes::go(model, focus, to);
+    if focus == PaneId::Checklist
+        && matches!(model.panes.checklist.selected, Some(checklist::Row::Section(_)))
+    {
+        // Titles are stepped over, in the direction of the move.
+        let on = if matches!(to, Move::Up | Move::HalfUp | Move::PageUp) { Move::Up } else { Move::Down };
+        panes::go(model, focus, on);
+        if matches!(model.panes.checklist.selected, Some(checklist::Row::Section(_))) {
+            panes::go(model, focus, Move::Down);
+        }
+    }
+}
+
+fn filter(model: &mut Model, argument: &str) {
+    let pane = model.focus;
+    if argument.is_empty() {
+        let now = panes::filter(model, pane).to_owned();
+        open(model, Overlay::Prompt(Prompt::with(Kind::Filter(pane), &now)));
+    } else {
+        panes::set_filter(model, pane, argument.to_owned());
+    }
+}
+
+fn theme(model: &mut Model, argument: &str) {
+    if argument.is_empty() {
+        let here = model.themes.iter().position(|t| *t == model.theme).unwrap_or(0);
+        let next = model.themes.get(here + 1).or(model.themes.first());
+        model.theme = next.cloned().unwrap_or_else(|| model.theme.clone());
+    } else if model.themes.iter().any(|t| t == argument) {
+        model.theme = argument.to_owned();
+    } else {
+        let names = model.themes.join(", ");
+        model.tell(Level::Warning, format!("No theme is called `{argument}`: there are {names}."));
+        return;
+    }
+    let text = format!("Theme {}.", model.theme);
+    model.tell(Level::Info, text);
+}
+
+fn mark_all(model: &mut Model) {
+    let rows = panes::replicas::rows(model);
+    let marked = &mut model.panes.replicas.marked;
+    if rows.iter().all(|r| marked.contains(r)) {
+        marked.clear();
+    } else {
+        marked.extend(rows);
+    }
+}
+
+fn answer(model: &mut Model) {
+    let Some(item) = checklist::selected(model).cloned() else { return };
+    if model.session.is_none() {
+        model.tell(Level::Warning, "Answers go on record: open an incident first (i).");
+    } else if checklist::mark(model, &item.id) == Mark::Open {
+        open(model, Overlay::Answer(Answer { item: item.id }));
+    } else {
+        model.tell(Level::Info, "Already answered: v shows the evidence, x opens it again.");
+    }
+}
+
+fn reopen(model: &mut Model) {
+    let Some(item) = checklist::selected(model).cloned() else { return };
+    if checklist::mark(model, &item.id) == Mark::Open {
+        model.tell(Level::Info, "This item is open.");
+    } else {
+        open(model, Overlay::Prompt(Prompt::new(Kind::Reopen { item: item.id, title: item.title })));
+    }
+}
+
+fn scale(model: &mut Model, argument: &str) {
+    match argument.parse::<i32>() {
+        Ok(to) if (0..=100).contains(&to) => {
+            let rows = panes::replicas::rows(model);
+            let keys = model.panes.replicas.chosen(&rows);
+            act::scale(model, &keys, to);
+        }
+        _ => model.tell(
+            Level::Warning,
+            format!("`{argument}` is not a replica count: say 0 to 100, e.g. :scale 2."),
+        ),
+    }
+}
+
+fn restore(model: &mut Model) -> Vec<Effect> {
+    let rows = panes::replicas::rows(model);
+    let marked: Vec<_> = rows.into_iter().filter(|r| model.panes.replicas.marked.contains(r)).collect();
+    act::restore(model, (!marked.is_empty()).then_some(marked.as_slice()))
+}
+
+fn incident(model: &mut Model) {
+    match &model.session {
+        Some(session) => {
+            let id = session.state.facts.as_ref().map(|f| f.incident.clone()).unwrap_or_default();
+            model.tell(Level::Info, format!("Incident {id} is open. :close ends it."));
+        }
+        None => open(model, Overlay::Opening(Opening::default())),
+    }
+}
+
+fn note(model: &mut Model, argument: &str) -> Vec<Effect> {
+    if model.session.is_none() {
+        model.tell(Level::Warning, "Notes go on record: open an incident first (i).");
+        return Vec::new();
+    }
+    let item = (model.focus == PaneId::Checklist)
+        .then(|| checklist::selected(model).map(|i| i.id.clone()))
+        .flatten();
+    if argument.is_empty() {
+        open(model, Overlay::Prompt(Prompt::new(Kind::Note(item))));
+        return Vec::new();
+    }
+    vec![Effect::Journal(vec![Event::Noted { text: crate::domain::text::clean(argument), item: None }])]
+}
+
+fn update_sent(model: &mut Model) -> Vec<Effect> {
+    if model.session.is_none() {
+        model.tell(Level::Warning, "Open an incident first (i).");
+        return Vec::new();
+    }
+    let next = clock::both(model.now + session::UPDATE_EVERY);
+    model.tell(Level::Info, format!("On record. The next update is due {next}."));
+    vec![Effect::Journal(vec![Event::Noted {
+        text: format!("{}; next due {next}", session::UPDATE_SENT),
+        item: None,
+    }])]
+}
+
+fn close(model: &mut Model) {
+    let open_undo = model.session.as_ref().map(|s| s.state.open_undo().count());
+    match open_undo {
+        None => model.tell(Level::Info, "No incident is open."),
+        Some(0) if model.pending.is_empty() => open(model, Overlay::Prompt(Prompt::new(Kind::Close))),
+        Some(0) => model.tell(Level::Warning, "A change is still on its way: wait for it."),
+        Some(n) => {
+            model.tell(
+                Level::Warning,
+                format!("{n} changes are not put back: b puts one back, w waives it with a reason."),
+            );
+            open(model, Overlay::Ledger(Ledger::default()));
+        }
+    }
+}
+
+fn mouse(model: &mut Model) -> Vec<Effect> {
+    model.mouse = !model.mouse;
+    let text = if model.mouse {
+        "The cockpit has the mouse again."
+    } else {
+        "The mouse is the terminal's: select text as usual; m takes it back."
+    };
+    model.tell(Level::Info, text);
+    vec![Effect::Mouse(model.mouse)]
+}

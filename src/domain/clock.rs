@@ -38,8 +38,17 @@ pub fn utc_full(at: Utc) -> String {
 
 /// `20 Nov 14:03 GMT / 14:03 UTC`: both clocks, for one line on screen.
 pub fn both(at: Utc) -> String {
-    let london = at.with_timezone(&London);
-    format!("{} / {}", london.format("%d %b %H:%M %Z"), utc_hm(at))
+    format!("{} / {}", london_day(at), utc_hm(at))
+}
+
+/// `20 Nov 14:03 GMT`: London's date and clock.
+pub fn london_day(at: Utc) -> String {
+    at.with_timezone(&London).format("%d %b %H:%M %Z").to_string()
+}
+
+/// `20 Nov 14:03 UTC`.
+pub fn utc_day(at: Utc) -> String {
+    at.format("%d %b %H:%M UTC").to_string()
 }
 
 /// A duration in the fewest words that still tell: `0 s`, `42 s`, `3 m`, `2 h 05 m`, `4 d 3 h`.

@@ -23,8 +23,8 @@ pub fn server<'a>(model: &'a Model, name: &str) -> Option<&'a Server> {
 pub fn detail_lines(lines: u16) -> u16 {
     match lines {
         0..=4 => 0,
-        5..=9 => lines - 3,
-        _ => 7,
+        5..=10 => lines - 3,
+        _ => 8,
     }
 }
 

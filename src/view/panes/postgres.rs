@@ -89,12 +89,17 @@ fn row<'a>(model: &Model, theme: &Theme, server: &Server, width: u16) -> Line<'a
 
 fn details<'a>(model: &Model, theme: &Theme, server: &Server, width: u16) -> Vec<Line<'a>> {
     let dim = theme.style(Role::Dim);
-    let window = match server.restore_window(model.now) {
-        Some((from, to)) => format!("restorable {} to {}", clock::both(from), clock::both(to)),
-        None => match server.earliest_restore {
-            Some(from) => format!("restorable from {}; nothing older than 5 minutes yet", clock::both(from)),
-            None => "restore window: Azure does not say".into(),
-        },
+    let text = theme.style(Role::Text);
+    let window = match (server.restore_window(model.now), server.earliest_restore) {
+        (Some((from, to)), _) => vec![
+            format!("restorable {} to {}", clock::london_day(from), clock::london_day(to)),
+            format!("           {} to {}", clock::utc_day(from), clock::utc_day(to)),
+        ],
+        (None, Some(from)) => vec![
+            format!("restorable from {}", clock::both(from)),
+            "           nothing is older than 5 minutes yet".into(),
+        ],
+        (None, None) => vec!["restore window: Azure does not say".into()],
     };
     let days = server.retention_days.map_or_else(String::new, |d| format!("kept {d} days · "));
     let storage = server.storage_gb.map_or_else(String::new, |g| format!("{g} GB · "));
@@ -102,7 +107,8 @@ fn details<'a>(model: &Model, theme: &Theme, server: &Server, width: u16) -> Vec
         "{}{} · {storage}HA {} · \"Ready\" is the control plane's word only",
         days, server.tier, server.ha
     );
-    let mut lines = vec![Line::styled(window, theme.style(Role::Text)), Line::styled(facts, dim)];
+    let mut lines: Vec<Line<'_>> = window.into_iter().map(|l| Line::styled(l, text)).collect();
+    lines.push(Line::styled(facts, dim));
     match model.world.metrics.value.as_ref().and_then(|m| m.get(&server.name)) {
         Some(metrics) => lines.extend(sparks(model, theme, metrics, width)),
         None => lines.push(Line::styled(format!("metrics: {}", model.standing(Source::Monitor)), dim)),

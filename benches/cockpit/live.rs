@@ -14,6 +14,7 @@ use crate::numbers::{Line, Samples};
 use crate::process;
 use crate::world::World;
 
+const SETTLE: Duration = Duration::from_secs(20);
 const REST: Duration = Duration::from_secs(30);
 const KEYS: usize = 600;
 const CHANGES: usize = 60;
@@ -39,6 +40,8 @@ pub fn at_rest(world: &World) -> Vec<Line> {
         Ok(pty) => pty,
         Err(why) => return vec![Line::failed("wake-ups and bytes at rest", "< 1 /s, 0", &why)],
     };
+    // Threads that only the start needed are kept by the runtime for ten seconds.
+    pty.try_wait(SETTLE.saturating_sub(pty.started.elapsed()), |_| None::<()>);
     quiet(&pty);
     // The clock in the header changes each minute, and must: measure between two changes.
     let second = chrono::Utc::now().second();
@@ -49,7 +52,10 @@ pub fn at_rest(world: &World) -> Vec<Line> {
     let before = (process::voluntary_switches(pty.pid), pty.look(|s| s.bytes));
     pty.try_wait(REST, |_| None::<()>);
     let after = (process::voluntary_switches(pty.pid), pty.look(|s| s.bytes));
-    let wakes = before.0.zip(after.0).map_or(f64::INFINITY, |(b, a)| a.saturating_sub(b) as f64);
+    if after.0.is_empty() {
+        return vec![Line::failed("wake-ups and bytes at rest", "< 1 /s, 0", "the cockpit has ended")];
+    }
+    let wakes = process::wake_ups(&before.0, &after.0) as f64;
     vec![
         Line::at_most("wake-ups per second at rest over 30 s", wakes / REST.as_secs_f64(), 1.0, "/s"),
         Line::at_most("bytes written at rest over 30 s", (after.1 - before.1) as f64, 0.0, "bytes"),

@@ -30,15 +30,27 @@ const WORLD_PATIENCE: Duration = Duration::from_secs(180);
 
 fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut lines = start::first_frame();
-    lines.push(draw::at_200_by_60());
-    match world::World::start("small", WORLD_PATIENCE) {
-        Ok(world) => lines.extend(live::at_rest(&world)),
-        Err(why) => lines.push(Line::failed("at rest", "", &why)),
+    // With names (`cargo bench --bench cockpit -- rest load`) only those parts run.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let wanted = |part: &str| asked.is_empty() || asked.iter().any(|a| a == part);
+    let mut lines = Vec::new();
+    if wanted("start") {
+        lines.extend(start::first_frame());
     }
-    match world::World::start("large", WORLD_PATIENCE) {
-        Ok(world) => lines.extend(live::under_load(&world)),
-        Err(why) => lines.push(Line::failed("under load", "", &why)),
+    if wanted("draw") {
+        lines.push(draw::at_200_by_60());
+    }
+    if wanted("rest") {
+        match world::World::start("small", WORLD_PATIENCE) {
+            Ok(world) => lines.extend(live::at_rest(&world)),
+            Err(why) => lines.push(Line::failed("at rest", "", &why)),
+        }
+    }
+    if wanted("load") {
+        match world::World::start("large", WORLD_PATIENCE) {
+            Ok(world) => lines.extend(live::under_load(&world)),
+            Err(why) => lines.push(Line::failed("under load", "", &why)),
+        }
     }
     println!();
     if numbers::print(&lines) { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,18 +1,29 @@
 //! What Linux knows about a running process.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 
 use nix::unistd::Pid;
 
-/// Times that any thread of `pid` has gone to sleep by itself so far: each is a wake-up that was or will be.
-/// Threads that have ended are no longer counted.
-pub fn voluntary_switches(pid: Pid) -> Option<u64> {
-    let mut sum = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
-        let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
-        sum += field(&status, "voluntary_ctxt_switches:").unwrap_or(0);
-    }
-    Some(sum)
+/// How often each thread of a process has gone to sleep by itself so far.
+pub type Switches = HashMap<OsString, u64>;
+
+/// The switches of every thread of `pid`.
+pub fn voluntary_switches(pid: Pid) -> Switches {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Switches::new() };
+    let read = |task: fs::DirEntry| {
+        let status = fs::read_to_string(task.path().join("status")).ok()?;
+        Some((task.file_name(), field(&status, "voluntary_ctxt_switches:")?))
+    };
+    tasks.flatten().filter_map(read).collect()
+}
+
+/// Wake-ups between two looks; threads that have ended meanwhile count once each.
+pub fn wake_ups(before: &Switches, after: &Switches) -> u64 {
+    let lived: u64 = after.iter().map(|(id, n)| n - before.get(id).copied().unwrap_or(0).min(*n)).sum();
+    let ended = before.keys().filter(|id| !after.contains_key(*id)).count();
+    lived + ended as u64
 }
 
 /// Resident memory of `pid` in MiB.

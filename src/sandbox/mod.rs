@@ -2,6 +2,7 @@
 
 pub mod azure;
 pub mod certs;
+pub mod clock;
 pub mod control;
 pub mod disaster;
 pub mod estate;

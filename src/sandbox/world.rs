@@ -9,14 +9,16 @@ use secrecy::ExposeSecret;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-use super::azure::monitor::Monitor;
-use super::azure::{Azure, AzureError, Facts, Principal, RESOURCE_GROUP, SERVER, SIDE_COPY};
+use super::azure::{Azure, AzureError, Principal, RESOURCE_GROUP, SERVER, SIDE_COPY};
 use super::certs::{Authority, CertError};
+use super::clock::Clock;
 use super::control::Control;
 use super::estate::{self, NAMESPACE, WEB};
 use super::faults::Faults;
 use super::kubernetes::{Cluster, ClusterError};
-use super::postgres::{Credentials, Live, PostgresError};
+use super::postgres::connect::Access;
+use super::postgres::fleet::{Lifecycle, Rules, Servers, Tempo};
+use super::postgres::{Credentials, PostgresError};
 use super::rundir::{CLUSTERS, RunDir, RunDirError};
 use super::serve::{Stop, stopped};
 use super::service::{Service, ServiceError};
@@ -92,7 +94,7 @@ async fn live(
 /// Everything that runs.
 struct World {
     state: State,
-    postgres: Live,
+    servers: Servers,
     azure: Azure,
     service: Service,
     control: Control,
@@ -101,89 +103,72 @@ struct World {
 
 impl World {
     async fn start(run_dir: &RunDir, options: &Options, stop: Stop, say: &Say) -> Result<World, WorldError> {
-        let authority = Authority::new()?;
+        let authority = Arc::new(Authority::new()?);
+        let clock = Clock::default();
         let faults = Faults::default();
         let credentials = Credentials::random();
         let estate = estate::cluster(options.recipe.scale, &credentials);
         let folder = run_dir.path().join(CLUSTERS);
-        let (postgres, cluster) = tokio::try_join!(
-            async {
-                Ok::<_, WorldError>(
-                    Live::start(&folder, &authority, &options.recipe, &credentials, say).await?,
-                )
-            },
+        let servers = Servers::new(&folder, Arc::clone(&authority), credentials, rules(options))?;
+        let (live, cluster) = tokio::try_join!(
+            async { Ok::<_, WorldError>(servers.start_live(&options.recipe, say).await?) },
             async { Ok(Cluster::start(estate, &authority, faults.clone(), stop.clone()).await?) },
         )?;
 
         say("starting Azure and the service");
-        let monitor = Arc::new(Monitor::new(
-            postgres.admin.clone(),
-            postgres.postmaster.pid(),
-            postgres.postmaster.exited(),
-        ));
+        let days_ago = (options.recipe.as_of - TimeDelta::days(9)).and_time(NaiveTime::MIN).and_utc();
+        let version = servers.get(SERVER).map(|live| live.version).unwrap_or_default();
+        servers.put_on_paper(SIDE_COPY, Lifecycle::Stopped, version, days_ago)?;
         let principal = Principal::random();
-        let servers = servers(&postgres, &monitor, options);
-        let azure =
-            Azure::start(principal.clone(), servers, &authority, faults.clone(), stop.clone()).await?;
+        let azure = Azure::start(
+            principal.clone(),
+            servers.clone(),
+            clock.clone(),
+            &authority,
+            faults.clone(),
+            stop.clone(),
+        )
+        .await?;
         let service = Service::start(
-            postgres.service.clone(),
+            live.clone(),
             cluster.clone(),
             &authority,
             faults.clone(),
             stop.clone(),
         )
         .await?;
-        let control = Control::start(postgres.service.clone(), cluster.clone(), faults, stop.clone())
+        let control = Control::start(live.clone(), cluster.clone(), faults, stop.clone())
             .await
             .map_err(WorldError::Control)?;
         let tasks = vec![
-            tokio::spawn(traffic::run(postgres.service.clone(), cluster.clone(), stop.clone())),
-            tokio::spawn(measure(monitor, stop)),
+            tokio::spawn(traffic::run(live.clone(), cluster.clone(), stop)),
         ];
         let parts = Parts {
             run_dir,
             options,
             authority: &authority,
             principal: &principal,
-            postgres: &postgres,
+            live: &live,
             cluster: &cluster,
         };
         let state = parts.state(&azure, &service, &control)?;
-        Ok(World { state, postgres, azure, service, control, tasks })
+        Ok(World { state, servers, azure, service, control, tasks })
     }
 
     /// Takes everything down; `stop` has been given.
     async fn end(self) -> Result<(), WorldError> {
         for task in self.tasks {
-            // Both tasks end with `stop`; one that panicked has nothing left to end.
+            // They end with `stop`; one that panicked has nothing left to end.
             let _ = task.await;
         }
-        tokio::join!(self.azure.ended(), self.service.ended(), self.control.ended());
-        Ok(self.postgres.postmaster.stop().await?)
+        tokio::join!(self.azure.ended(), self.service.ended(), self.control.ended(), self.servers.end());
+        Ok(())
     }
 }
 
-async fn measure(monitor: Arc<Monitor>, stop: Stop) {
-    monitor.run(stop).await;
-}
-
-fn servers(postgres: &Live, monitor: &Arc<Monitor>, options: &Options) -> Vec<Facts> {
-    let live = Facts {
-        name: SERVER.into(),
-        state: "Ready",
-        version: postgres.version,
-        created: postgres.created,
-        monitor: Some(Arc::clone(monitor)),
-    };
-    let days_ago = options.recipe.as_of - TimeDelta::days(9);
-    let side_copy = Facts {
-        name: SIDE_COPY.into(),
-        state: "Stopped",
-        created: days_ago.and_time(NaiveTime::MIN).and_utc(),
-        monitor: None,
-        ..live.clone()
-    };
-    vec![live, side_copy]
+fn rules(options: &Options) -> Rules {
+    let tempo = if options.fast { Tempo::Fast } else { Tempo::Short };
+    Rules { tempo, ..Rules::default() }
 }
 
 /// What the state file is made from.
@@ -192,7 +177,7 @@ struct Parts<'a> {
     options: &'a Options,
     authority: &'a Authority,
     principal: &'a Principal,
-    postgres: &'a Live,
+    live: &'a Access,
     cluster: &'a Cluster,
 }
 
@@ -204,7 +189,7 @@ impl Parts<'_> {
             self.run_dir.write("azure-client-secret", self.principal.client_secret.expose_secret())?;
         let config = self.config(azure, service, &ca_file, &kubeconfig, &secret_file);
         let config = self.run_dir.write("drtui.toml", &config)?;
-        let access = &self.postgres.service;
+        let access = self.live;
         let parameters = format!("sslmode=verify-full&sslrootcert={}", ca_file.display());
         let live_url = access.url("127.0.0.1", access.port, &parameters).expose_secret().to_owned();
         Ok(State {

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use drtui::sandbox::certs::Authority;
 use drtui::sandbox::postgres::seed::{self, Recipe};
-use drtui::sandbox::postgres::{Credentials, DATABASE, Live};
+use drtui::sandbox::postgres::connect::Access;
+use drtui::sandbox::postgres::fleet::{LIVE, Rules, Servers};
+use drtui::sandbox::postgres::{Credentials, DATABASE};
 use drtui::sandbox::rundir::{CLUSTERS, RunDir};
 use drtui::sandbox::{Say, Scale};
 use secrecy::{ExposeSecret, SecretString};
@@ -50,9 +52,8 @@ async fn check_shape(client: &Client) {
     assert_eq!(ask(taken).await, 1, "the sequence does not follow the rows");
 }
 
-async fn check_doors(live: &Live) {
+async fn check_doors(access: &Access) {
     let mut plain = Config::new();
-    let access = &live.service;
     plain.host("127.0.0.1").port(access.port).user(&access.user).dbname(&access.database);
     plain.password(access.password.expose_secret());
     let refused = plain.connect(NoTls).await.err().expect("plain text was let in");
@@ -73,10 +74,12 @@ async fn a_seeded_server_behind_tls_and_password() {
     let run_dir = RunDir::create(&say()).unwrap();
     let folder = run_dir.path().join(CLUSTERS);
     let authority = Authority::new().unwrap();
-    let live = Live::start(&folder, &authority, &recipe(42), &Credentials::random(), &say()).await.unwrap();
+    let servers =
+        Servers::new(&folder, Arc::new(authority), Credentials::random(), Rules::default()).unwrap();
+    let live = servers.start_live(&recipe(42), &say()).await.unwrap();
     println!("ready after {:.1} s", begun.elapsed().as_secs_f64());
 
-    let client = live.service.connect("test").await.unwrap();
+    let client = live.connect("test").await.unwrap();
     check_shape(&client).await;
     check_doors(&live).await;
     let (rows, first) = seed::digest(&client).await.unwrap();
@@ -84,14 +87,14 @@ async fn a_seeded_server_behind_tls_and_password() {
     assert!((295_000..310_000).contains(&rows), "{rows} rows");
     for (name, seed_of_it) in [("same_seed", 42), ("another_seed", 43)] {
         client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-        let access = live.service.in_database(name);
+        let access = live.in_database(name);
         seed::fill(&access, &recipe(seed_of_it)).await.unwrap();
         let (_, other) = seed::digest(&access.connect("test").await.unwrap()).await.unwrap();
         assert_eq!(first == other, seed_of_it == 42, "{DATABASE} against {name}:\n{first}\n{other}");
     }
 
-    let pid = live.postmaster.pid();
-    live.postmaster.stop().await.unwrap();
+    let (pid, _) = servers.process(LIVE).unwrap();
+    servers.end().await;
     assert!(!PathBuf::from(format!("/proc/{pid}")).exists());
     let path = run_dir.path().to_path_buf();
     run_dir.remove().unwrap();

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::answer::Answer;
 use super::monitor::{Minute, Points};
 use super::route::Query;
-use super::{Arm, Facts, servers};
+use super::{Arm, servers};
+use crate::sandbox::postgres::fleet::Server;
 
 const NAMESPACE: &str = "Microsoft.DBforPostgreSQL/flexibleServers";
 /// Widest answer: the interval is widened until a series has no more points than this.
@@ -64,13 +65,13 @@ struct Question {
 }
 
 /// Answers `GET {resource}/providers/Microsoft.Insights/metrics`.
-pub async fn get(arm: &Arm, facts: &Facts, query: &Query) -> Result<Answer, Answer> {
+pub async fn get(arm: &Arm, server: &Server, query: &Query) -> Result<Answer, Answer> {
     let question = ask(query, Utc::now())?;
-    let minutes = match &facts.monitor {
+    let minutes = match arm.monitors.of(server) {
         Some(monitor) => monitor.minutes().await,
         None => Vec::new(),
     };
-    let id = servers::id(arm, &facts.name);
+    let id = servers::id(arm, &server.name);
     let value: Vec<Value> =
         question.metrics.iter().map(|metric| series(&question, *metric, &minutes, &id)).collect();
     Ok(Answer::ok(json!({

@@ -12,22 +12,23 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::Router;
-use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
 pub use self::answer::guid;
-use self::monitor::Monitor;
+use self::monitor::Monitors;
 pub use self::token::{Given, STORAGE, Tokens};
 use super::certs::{Authority, CertError};
 use super::faults::{Faults, Provider};
+use super::clock::Clock;
+use super::postgres::fleet::{self, Servers};
 use super::postgres::plain;
 use super::serve::{ServeError, Served, Stop, serve};
 
 /// Names as on the platform.
 pub const RESOURCE_GROUP: &str = "s189p01-rsm-pd-rg";
-pub const SERVER: &str = "s189p01-rsm-pd-pg";
+pub const SERVER: &str = fleet::LIVE;
 pub const SIDE_COPY: &str = "s189p01-rsm-pd-pg-snapshot";
 
 /// Why Azure does not answer.
@@ -62,26 +63,14 @@ impl Principal {
     }
 }
 
-/// A flexible server as the sandbox knows it.
-#[derive(Debug, Clone)]
-pub struct Facts {
-    pub name: String,
-    /// `Ready`, `Stopped`, …
-    pub state: &'static str,
-    /// Major and minor version.
-    pub version: (u32, u32),
-    /// When it was created, which is also the earliest time it can be restored to (UTC).
-    pub created: DateTime<Utc>,
-    /// Its metrics; a stopped server has none.
-    pub monitor: Option<Arc<Monitor>>,
-}
-
 /// Everything that a request may need.
 #[derive(Debug)]
 struct Arm {
     endpoint: String,
     principal: Principal,
-    servers: Vec<Facts>,
+    servers: Servers,
+    clock: Clock,
+    monitors: Arc<Monitors>,
     tokens: Tokens,
     reads: std::sync::atomic::AtomicU32,
 }
@@ -103,7 +92,8 @@ impl Azure {
     /// No port or no certificate.
     pub async fn start(
         principal: Principal,
-        servers: Vec<Facts>,
+        servers: Servers,
+        clock: Clock,
         authority: &Authority,
         faults: Faults,
         stop: Stop,
@@ -112,10 +102,15 @@ impl Azure {
         let endpoint = format!("https://{}", listener.local_addr().map_err(AzureError::Listen)?);
         let tls = authority.server_config(&["management.azure.com", "login.microsoftonline.com"])?;
         let tokens = Tokens::default();
+        let monitors = Arc::new(Monitors::default());
+        let (watching, watched, until) = (Arc::clone(&monitors), servers.clone(), stop.clone());
+        tokio::spawn(async move { watching.run(watched, until).await });
         let arm = Arc::new(Arm {
             endpoint: endpoint.clone(),
             principal,
             servers,
+            clock,
+            monitors,
             tokens: tokens.clone(),
             reads: std::sync::atomic::AtomicU32::new(11_999),
         });

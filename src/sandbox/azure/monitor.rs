@@ -1,16 +1,18 @@
-//! Measures the live PostgreSQL every ten seconds and keeps an hour of minutes. What cannot be measured is left out.
+//! Measures every running PostgreSQL every ten seconds and keeps an hour of minutes. What cannot be measured is left out.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Timelike, Utc};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::servers::{MEMORY_BYTES, STORAGE_GB, VCPUS};
 use crate::sandbox::postgres::connect::Access;
+use crate::sandbox::postgres::fleet::{Server, Servers};
 use crate::sandbox::postgres::usage::{self, Usage};
 use crate::sandbox::serve::{Stop, stopped};
 
@@ -67,8 +69,8 @@ pub struct Minute {
 #[derive(Debug)]
 pub struct Monitor {
     access: Access,
-    pid: i32,
-    exited: watch::Receiver<bool>,
+    /// The process that runs it, and what becomes true when that ends.
+    process: Mutex<(i32, watch::Receiver<bool>)>,
     minutes: Mutex<VecDeque<Minute>>,
     /// Held while measuring: the open connection and the previous reading.
     probe: tokio::sync::Mutex<Probe>,
@@ -89,7 +91,13 @@ impl std::fmt::Debug for Probe {
 impl Monitor {
     /// Measures the server with the postmaster `pid`, which `exited` tells the end of, asking it as `access`.
     pub fn new(access: Access, pid: i32, exited: watch::Receiver<bool>) -> Monitor {
-        Monitor { access, pid, exited, minutes: Mutex::default(), probe: tokio::sync::Mutex::default() }
+        let process = Mutex::new((pid, exited));
+        Monitor { access, process, minutes: Mutex::default(), probe: tokio::sync::Mutex::default() }
+    }
+
+    /// The server runs in another process now.
+    fn follow(&self, pid: i32, exited: watch::Receiver<bool>) {
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = (pid, exited);
     }
 
     /// Measures every ten seconds until `stop`.
@@ -115,8 +123,11 @@ impl Monitor {
             return;
         }
         let mut values = BTreeMap::new();
-        let alive = !*self.exited.borrow();
-        let now = (Instant::now(), usage::read(self.pid).filter(|_| alive));
+        let (pid, alive) = {
+            let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+            (process.0, !*process.1.borrow())
+        };
+        let now = (Instant::now(), usage::read(pid).filter(|_| alive));
         used(probe.before, now, &mut values);
         probe.before = Some(now);
         let asked =
@@ -185,6 +196,72 @@ fn stored(databases: f64, wal: f64, values: &mut BTreeMap<&'static str, f64>) {
     values.insert("storage_percent", (databases + wal) / size * 100.0);
     values.insert("txlogs_storage_used", wal);
     values.insert("database_size_bytes", databases);
+}
+
+/// The monitors of all servers, by data directory.
+#[derive(Debug, Default)]
+pub struct Monitors {
+    known: Mutex<HashMap<String, Watched>>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    monitor: Arc<Monitor>,
+    starts: u32,
+    task: JoinHandle<()>,
+}
+
+impl Monitors {
+    /// The monitor of a server, if it ever ran.
+    pub fn of(&self, server: &Server) -> Option<Arc<Monitor>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&server.folder).map(|watched| Arc::clone(&watched.monitor))
+    }
+
+    /// Watches every server that runs, until `stop`.
+    pub async fn run(&self, servers: Servers, mut stop: Stop) {
+        let mut changes = servers.changes();
+        loop {
+            changes.borrow_and_update();
+            self.update(&servers, &stop);
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                changed = changes.changed() => if changed.is_err() { break },
+            }
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.drain().for_each(|(_, watched)| watched.task.abort());
+    }
+
+    fn update(&self, servers: &Servers, stop: &Stop) {
+        let there = servers.list();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|folder, watched| {
+            let stays = there.iter().any(|server| server.folder == *folder);
+            if !stays {
+                watched.task.abort();
+            }
+            stays
+        });
+        for server in &there {
+            let (Some((pid, exited)), Some(admin)) =
+                (servers.process(&server.name), servers.admin(&server.name))
+            else {
+                continue;
+            };
+            if let Some(watched) = known.get_mut(&server.folder) {
+                if watched.starts != server.starts {
+                    watched.starts = server.starts;
+                    watched.monitor.follow(pid, exited);
+                }
+                continue;
+            }
+            let monitor = Arc::new(Monitor::new(admin, pid, exited));
+            let (running, stop) = (Arc::clone(&monitor), stop.clone());
+            let task = tokio::spawn(async move { running.run(stop).await });
+            known.insert(server.folder.clone(), Watched { monitor, starts: server.starts, task });
+        }
+    }
 }
 
 #[cfg(test)]

@@ -152,14 +152,14 @@ async fn in_group(
         ]}))),
         ["providers", "microsoft.dbforpostgresql", SERVERS] => read_only(method, || servers::list(arm)),
         ["providers", "microsoft.dbforpostgresql", SERVERS, name, rest @ ..] => {
-            let facts = match servers::find(arm, name) {
-                Ok(facts) => facts,
+            let server = match servers::find(arm, name) {
+                Ok(server) => server,
                 Err(refusal) => return Some(Err(refusal)),
             };
             match rest {
-                [] => read_only(method, || servers::get(arm, facts)),
+                [] => read_only(method, || servers::get(arm, &server)),
                 ["providers", "microsoft.insights", "metrics"] if method == Method::GET => {
-                    metrics::get(arm, facts, query).await
+                    metrics::get(arm, &server, query).await
                 }
                 _ => return None,
             }

@@ -1,13 +1,14 @@
-//! Flexible servers as the resource manager describes them.
+//! Flexible servers as Azure shows them.
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::{Arm, Facts, RESOURCE_GROUP};
+use super::{Arm, RESOURCE_GROUP};
+use crate::sandbox::postgres::fleet::Server;
 
-/// Storage of the servers, and what the storage percentages are of.
+/// Storage that the storage percentages are of.
 pub const STORAGE_GB: u64 = 32;
 /// Memory of a `Standard_D2ds_v5`, and what the memory percentages are of.
 pub const MEMORY_BYTES: u64 = 8 * 1024 * 1024 * 1024;
@@ -16,20 +17,22 @@ pub const VCPUS: f64 = 2.0;
 
 /// All servers of the group, which are all of the subscription.
 pub fn list(arm: &Arm) -> Value {
-    let value: Vec<Value> = arm.servers.iter().map(|facts| get(arm, facts)).collect();
+    let value: Vec<Value> = arm.servers.list().iter().map(|server| get(arm, server)).collect();
     json!({ "value": value })
 }
 
 /// The server called `name`, in any case.
-pub fn find<'a>(arm: &'a Arm, name: &str) -> Result<&'a Facts, Answer> {
-    arm.servers.iter().find(|facts| facts.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-        let words = format!(
-            "The Resource 'Microsoft.DBforPostgreSQL/flexibleServers/{name}' under resource group \
-             '{RESOURCE_GROUP}' was not found. For more details please go to \
-             https://aka.ms/ARMResourceNotFoundFix"
-        );
-        Answer::error(StatusCode::NOT_FOUND, "ResourceNotFound", &words)
-    })
+pub fn find(arm: &Arm, name: &str) -> Result<Server, Answer> {
+    arm.servers.get(name).ok_or_else(|| not_found(name))
+}
+
+pub fn not_found(name: &str) -> Answer {
+    let words = format!(
+        "The Resource 'Microsoft.DBforPostgreSQL/flexibleServers/{name}' under resource group \
+         '{RESOURCE_GROUP}' was not found. For more details please go to \
+         https://aka.ms/ARMResourceNotFoundFix"
+    );
+    Answer::error(StatusCode::NOT_FOUND, "ResourceNotFound", &words)
 }
 
 /// The resource id of a server.
@@ -40,47 +43,68 @@ pub fn id(arm: &Arm, name: &str) -> String {
     )
 }
 
+/// A real time as the sandbox says it, to the microsecond.
+pub fn stamp(arm: &Arm, real: DateTime<Utc>) -> String {
+    arm.clock.shown(real).to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
 /// One server.
-pub fn get(arm: &Arm, facts: &Facts) -> Value {
-    let created = facts.created.to_rfc3339_opts(SecondsFormat::Micros, true);
-    let network = "/subscriptions/00000000-0000-0000-0000-000000000189/resourceGroups";
-    json!({
-        "sku": {"name": "Standard_D2ds_v5", "tier": "GeneralPurpose"},
-        "systemData": {"createdAt": created},
-        "properties": {
-            "replica": {"role": "Primary", "capacity": 5},
-            "storage": {"type": "", "iops": 120, "tier": "P4", "storageSizeGB": STORAGE_GB, "autoGrow": "Enabled"},
-            "network": {
-                "publicNetworkAccess": "Disabled",
-                "delegatedSubnetResourceId": format!(
-                    "{network}/s189p01-tsc-pd-rg/providers/Microsoft.Network/virtualNetworks/\
-                     s189p01-tsc-production-vnet/subnets/postgres-snet"
-                ),
-                "privateDnsZoneArmResourceId": format!(
-                    "{network}/s189p01-tsc-production-bs-rg/providers/Microsoft.Network/privateDnsZones/\
-                     production.internal.postgres.database.azure.com"
-                ),
-            },
-            "dataEncryption": {"type": "SystemManaged"},
-            "authConfig": {"activeDirectoryAuth": "Disabled", "passwordAuth": "Enabled"},
-            "fullyQualifiedDomainName": format!("{}.postgres.database.azure.com", facts.name),
-            "version": facts.version.0.to_string(),
-            "minorVersion": facts.version.1.to_string(),
-            "administratorLogin": "rsmadmin",
-            "state": facts.state,
-            "availabilityZone": "1",
-            "backup": {
-                "backupRetentionDays": 7, "geoRedundantBackup": "Enabled", "earliestRestoreDate": created,
-            },
-            "highAvailability": {"mode": "Disabled", "state": "NotEnabled"},
-            "maintenanceWindow": {"customWindow": "Enabled", "dayOfWeek": 0, "startHour": 3, "startMinute": 0},
-            "replicationRole": "Primary",
-            "replicaCapacity": 5,
+pub fn get(arm: &Arm, server: &Server) -> Value {
+    let shape = &server.shape;
+    let on = |yes: bool| if yes { "Enabled" } else { "Disabled" };
+    let mut backup = json!({
+        "backupRetentionDays": shape.retention_days, "geoRedundantBackup": on(shape.geo_redundant),
+    });
+    if let (Some(earliest), Some(backup)) = (server.earliest_restore, backup.as_object_mut()) {
+        backup.insert("earliestRestoreDate".into(), stamp(arm, earliest).into());
+    }
+    let mut properties = json!({
+        "replica": {"role": "Primary", "capacity": 5},
+        "storage": {
+            "type": "", "iops": 120, "tier": "P4", "storageSizeGB": shape.storage_gb, "autoGrow": on(shape.auto_grow),
         },
+        "network": {"publicNetworkAccess": on(shape.network.is_none())},
+        "dataEncryption": {"type": "SystemManaged"},
+        "authConfig": {"activeDirectoryAuth": "Disabled", "passwordAuth": "Enabled"},
+        "fullyQualifiedDomainName": format!("{}.postgres.database.azure.com", server.name),
+        "version": server.version.0.to_string(),
+        "minorVersion": server.version.1.to_string(),
+        "administratorLogin": shape.administrator,
+        "state": server.state.name(),
+        "availabilityZone": "1",
+        "backup": backup,
+        "highAvailability": {"mode": "Disabled", "state": "NotEnabled"},
+        "maintenanceWindow": {"customWindow": "Enabled", "dayOfWeek": 0, "startHour": 3, "startMinute": 0},
+        "replicationRole": "Primary",
+        "replicaCapacity": 5,
+    });
+    if let Some(properties) = properties.as_object_mut() {
+        match &shape.network {
+            Some((subnet, zone)) => {
+                properties.insert("network".into(), json!({
+                    "publicNetworkAccess": "Disabled",
+                    "delegatedSubnetResourceId": subnet,
+                    "privateDnsZoneArmResourceId": zone,
+                }));
+            }
+            None => {
+                properties.insert("privateEndpointConnections".into(), json!([]));
+            }
+        }
+        if server.version.0 == 0 {
+            // A server that is still being made does not know its version.
+            properties.insert("version".into(), "17".into());
+            properties.remove("minorVersion");
+        }
+    }
+    json!({
+        "sku": {"name": shape.sku, "tier": shape.tier},
+        "systemData": {"createdAt": stamp(arm, server.created)},
+        "properties": properties,
         "location": "UK South",
-        "tags": {"Environment": "Prod", "Product": "Refer Serious Misconduct"},
-        "id": id(arm, &facts.name),
-        "name": facts.name,
+        "tags": server.tags,
+        "id": id(arm, &server.name),
+        "name": server.name,
         "type": "Microsoft.DBforPostgreSQL/flexibleServers",
     })
 }

@@ -52,6 +52,11 @@ impl Access {
         Access { database: database.to_owned(), ..self.clone() }
     }
 
+    /// The same way into the server on another port.
+    pub fn with_port(&self, port: u16) -> Access {
+        Access { port, ..self.clone() }
+    }
+
     /// Opens a connection; `application` is shown in `pg_stat_activity`. The connection ends with the client.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
-//! A real PostgreSQL on loopback: found, initialised, filled from a seed, run over TLS with a password, stopped cleanly.
+//! Real PostgreSQL servers on loopback: found, initialised, filled from a seed, run over TLS with a password, archived,
+//! restored to a point in time, stopped cleanly.
 
 pub mod binaries;
 pub mod cluster;
 pub mod connect;
+pub mod fleet;
 pub mod owner;
 pub mod postmaster;
 pub mod seed;
@@ -11,21 +13,11 @@ pub mod usage;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
 use rand::Rng;
 use rand::distr::Alphanumeric;
 use secrecy::SecretString;
 use thiserror::Error;
 use tokio_postgres::Client;
-
-use self::binaries::Binaries;
-use self::cluster::Cluster;
-use self::connect::Access;
-use self::owner::Owner;
-use self::postmaster::Postmaster;
-use self::seed::Recipe;
-use super::Say;
-use super::certs::Authority;
 
 /// The service's database, as the platform names it: `<short>_<environment>`.
 pub const DATABASE: &str = "rsm_production";
@@ -94,59 +86,6 @@ impl Credentials {
             user: format!("u{}", plain(15).to_lowercase()),
             password: SecretString::from(plain(24)),
         }
-    }
-}
-
-/// The live server, running and filled.
-#[derive(Debug)]
-pub struct Live {
-    pub postmaster: Postmaster,
-    /// The service's way in: owner of the tables, not superuser.
-    pub service: Access,
-    /// The superuser's way in, for the simulators.
-    pub admin: Access,
-    /// Major and minor version, e.g. (15, 18).
-    pub version: (u32, u32),
-    /// When the server was created (UTC).
-    pub created: DateTime<Utc>,
-}
-
-impl Live {
-    /// Makes a new cluster below `folder`, fills it and starts it.
-    ///
-    /// # Errors
-    /// PostgreSQL is missing, cannot be started or refuses the rows.
-    pub async fn start(
-        folder: &Path,
-        authority: &Authority,
-        recipe: &Recipe,
-        credentials: &Credentials,
-        say: &Say,
-    ) -> Result<Live, PostgresError> {
-        let created = Utc::now();
-        let binaries = Binaries::find()?;
-        let admin_password = SecretString::from(plain(24));
-        say(&format!("initialising PostgreSQL {}", binaries.major));
-        let cluster =
-            Cluster::create(&binaries, Owner::find()?, folder, "live", authority, &admin_password).await?;
-        let Credentials { user, password } = credentials;
-
-        say("filling the database");
-        let loading = Postmaster::start(&cluster, cluster::FOR_LOADING).await?;
-        let way_in = |port, user: &str, password: &SecretString, database: &str| {
-            Access::new(port, user, password.clone(), database, authority)
-        };
-        let admin = way_in(loading.port, ADMIN, &admin_password, "postgres")?;
-        seed::create_database(&admin, user, password).await?;
-        seed::fill(&way_in(loading.port, user, password, DATABASE)?, recipe).await?;
-        loading.stop().await?;
-
-        say("starting PostgreSQL");
-        let postmaster = Postmaster::start(&cluster, &[]).await?;
-        let admin = way_in(postmaster.port, ADMIN, &admin_password, DATABASE)?;
-        let service = way_in(postmaster.port, user, password, DATABASE)?;
-        let version = version(&admin.connect("drtui sandbox").await?).await?;
-        Ok(Live { postmaster, service, admin, version, created })
     }
 }
 

@@ -1,6 +1,5 @@
-//! A running server: started as our child on a free loopback port, ready when it says so, stopped by signal.
+//! A running server: started as our child on a loopback port, ready when it says so, stopped by signal.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use super::PostgresError;
 use super::cluster::Cluster;
 
 const PORT_TRIES: u32 = 5;
+const CLASH_PAUSE: Duration = Duration::from_millis(100);
 const START_LIMIT: Duration = Duration::from_secs(30);
 const READY: &str = "database system is ready to accept connections";
 const CLASH: &str = "Address already in use";
@@ -30,17 +30,20 @@ pub struct Postmaster {
 }
 
 impl Postmaster {
-    /// Starts `cluster` with `settings` (`name=value`) on top of its own, on a free port.
+    /// Starts `cluster` with `settings` (`name=value`) on top of its own, on `port`.
     ///
     /// # Errors
     /// It ends before it is ready, or is not ready in time; the error holds its last words.
-    pub async fn start(cluster: &Cluster, settings: &[&str]) -> Result<Postmaster, PostgresError> {
+    pub async fn start(cluster: &Cluster, port: u16, settings: &[&str]) -> Result<Postmaster, PostgresError> {
         let mut why = String::new();
         for _ in 0..PORT_TRIES {
-            let port = free_port()?;
             match Self::start_on(port, cluster, settings).await? {
                 Ok(postmaster) => return Ok(postmaster),
-                Err(words) if words.contains(CLASH) => why = words,
+                // Its predecessor on this port may still be on its way out.
+                Err(words) if words.contains(CLASH) => {
+                    why = words;
+                    tokio::time::sleep(CLASH_PAUSE).await;
+                }
                 Err(words) => return Err(PostgresError::Start { why: words }),
             }
         }
@@ -96,6 +99,23 @@ impl Postmaster {
     /// Becomes true when the process ends.
     pub fn exited(&self) -> watch::Receiver<bool> {
         self.exited.clone()
+    }
+
+    /// Tells it to read its settings again.
+    pub fn reload(&self) {
+        if self.is_alive() {
+            let _ = kill(self.pid, Signal::SIGHUP);
+        }
+    }
+
+    /// Ends it without caring for its data, and waits until it has.
+    pub async fn end_now(mut self) {
+        for signal in [Signal::SIGQUIT, Signal::SIGKILL] {
+            if self.is_alive() {
+                let _ = kill(self.pid, signal);
+                let _ = timeout(Duration::from_secs(2), self.exited.wait_for(|exited| *exited)).await;
+            }
+        }
     }
 
     /// Stops it: fast shutdown (running transactions are rolled back), then with more force.
@@ -155,10 +175,4 @@ async fn follow(stderr: ChildStderr, mut log: File, ready: oneshot::Sender<Resul
     if let Some(ready) = ready.take() {
         let _ = ready.send(Err(last.join("; ")));
     }
-}
-
-fn free_port() -> Result<u16, PostgresError> {
-    let failed = |e: std::io::Error| PostgresError::Start { why: format!("no free port on 127.0.0.1: {e}") };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
-    Ok(listener.local_addr().map_err(failed)?.port())
 }

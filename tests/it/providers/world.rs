@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use drtui::domain::{DeploymentKey, Target};
 use drtui::providers::{AzureSettings, KubernetesSettings, Settings, WebSettings};
-use drtui::sandbox::azure::{Azure, Facts, Principal, RESOURCE_GROUP, SERVER, SIDE_COPY};
+use drtui::sandbox::azure::{Azure, Principal, RESOURCE_GROUP, SERVER, SIDE_COPY};
 use drtui::sandbox::certs::Authority;
+use drtui::sandbox::clock::Clock;
 use drtui::sandbox::faults::Faults;
 use drtui::sandbox::kubernetes::{Cluster, ClusterSpec, DeploymentSpec, Pace};
+use drtui::sandbox::postgres::Credentials;
+use drtui::sandbox::postgres::fleet::{Lifecycle, Rules, Servers};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
@@ -54,7 +57,7 @@ impl Drop for Dir {
 impl World {
     pub async fn start(name: &str) -> World {
         crypto();
-        let authority = Authority::new().unwrap();
+        let authority = std::sync::Arc::new(Authority::new().unwrap());
         let faults = Faults::default();
         let (stop, stopped) = watch::channel(false);
         let deployment = |name: &str, replicas, hpa| DeploymentSpec {
@@ -76,21 +79,21 @@ impl World {
         };
         let cluster = Cluster::start(spec, &authority, faults.clone(), stopped.clone()).await.unwrap();
         let principal = Principal::random();
-        let facts = |name: &str, state| Facts {
-            name: name.into(),
-            state,
-            version: (17, 5),
-            created: chrono::Utc::now() - chrono::Duration::days(3),
-            monitor: None,
-        };
-        let servers = vec![
-            facts(SERVER, "Ready"),
-            facts(SIDE_COPY, "Stopped"),
-            facts("s189p01-rsm-pd-pg-ptr", "Updating"),
-        ];
-        let azure =
-            Azure::start(principal.clone(), servers, &authority, faults.clone(), stopped).await.unwrap();
         let dir = Dir::new(name);
+        let servers =
+            Servers::new(&dir.0, authority.clone(), Credentials::random(), Rules::default()).unwrap();
+        let created = chrono::Utc::now() - chrono::Duration::days(3);
+        for (name, state) in [
+            (SERVER, Lifecycle::Ready),
+            (SIDE_COPY, Lifecycle::Stopped),
+            ("s189p01-rsm-pd-pg-ptr", Lifecycle::Updating),
+        ] {
+            servers.put_on_paper(name, state, (17, 5), created).unwrap();
+        }
+        let clock = Clock::default();
+        let azure = Azure::start(principal.clone(), servers, clock, &authority, faults.clone(), stopped)
+            .await
+            .unwrap();
         let ca = dir.write("ca.pem", authority.ca_pem());
         let secret = dir.write("secret", principal.client_secret.expose_secret());
         let kubeconfig = dir.write("kubeconfig", &cluster.kubeconfig());

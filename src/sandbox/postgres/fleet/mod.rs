@@ -1,0 +1,471 @@
+//! The flexible servers of one sandbox, by name: real PostgreSQL servers that are restored to a point in time, dropped,
+//! revived, started and stopped. Azure and the recovery workflows both act through this.
+
+mod backup;
+mod book;
+mod jobs;
+mod server;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub use self::server::{
+    Failure, Kind, Lifecycle, Operation, OperationId, Refusal, Server, Shape, Tempo,
+};
+
+use self::book::{Book, Entry};
+use self::jobs::Job;
+use super::binaries::Binaries;
+use super::cluster::Cluster;
+use super::connect::Access;
+use super::owner::Owner;
+use super::postmaster::Postmaster;
+use super::seed::{self, Recipe};
+use super::{ADMIN, Credentials, DATABASE, PostgresError, cluster, plain, version};
+use crate::sandbox::Say;
+use crate::sandbox::certs::Authority;
+
+/// What the service's server is called.
+pub const LIVE: &str = "s189p01-rsm-pd-pg";
+/// What follows a server's name in its address.
+pub const DOMAIN: &str = ".postgres.database.azure.com";
+/// Servers at once, deleted ones included: each holds up to two copies of the database on disk.
+pub const MOST_SERVERS: usize = 10;
+
+/// How the fleet behaves.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub tempo: Tempo,
+    /// The newest restorable time is this long ago.
+    pub lag: TimeDelta,
+    /// A dropped server can be revived for this long.
+    pub kept: TimeDelta,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules { tempo: Tempo::Short, lag: TimeDelta::seconds(5), kept: TimeDelta::days(5) }
+    }
+}
+
+/// All servers; clones are the same.
+#[derive(Debug, Clone)]
+pub struct Servers {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    authority: Arc<Authority>,
+    credentials: Credentials,
+    admin_password: SecretString,
+    rules: Rules,
+    /// Ways in without a port: the service's and the superuser's.
+    templates: (Access, Access),
+    tools: OnceLock<(Binaries, Owner)>,
+    book: Mutex<Book>,
+    changed: watch::Sender<u64>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Servers {
+    /// A fleet without servers; clusters will lie below `folder`.
+    ///
+    /// # Errors
+    /// The authority's certificate cannot be used.
+    pub fn new(
+        folder: &Path,
+        authority: Arc<Authority>,
+        credentials: Credentials,
+        rules: Rules,
+    ) -> Result<Servers, PostgresError> {
+        let admin_password = SecretString::from(plain(24));
+        let service =
+            Access::new(0, &credentials.user, credentials.password.clone(), DATABASE, &authority)?;
+        let admin = Access::new(0, ADMIN, admin_password.clone(), DATABASE, &authority)?;
+        let inner = Inner {
+            folder: folder.to_path_buf(),
+            authority,
+            credentials,
+            admin_password,
+            rules,
+            templates: (service, admin),
+            tools: OnceLock::new(),
+            book: Mutex::default(),
+            changed: watch::Sender::new(0),
+            tasks: Mutex::default(),
+        };
+        Ok(Servers { inner: Arc::new(inner) })
+    }
+
+    /// Makes the service's server, fills it and starts it; its base backup is taken in the background.
+    ///
+    /// # Errors
+    /// PostgreSQL is missing, cannot be started or refuses the rows.
+    pub async fn start_live(&self, recipe: &Recipe, say: &Say) -> Result<Access, PostgresError> {
+        let inner = &self.inner;
+        let created = Utc::now();
+        let (binaries, _) = inner.tools()?;
+        say(&format!("initialising PostgreSQL {}", binaries.major));
+        let port = inner.book().port_of(LIVE)?;
+        let cluster = inner.new_cluster("live", LIVE).await?;
+        say("filling the database");
+        let loading = Postmaster::start(&cluster, port, cluster::FOR_LOADING).await?;
+        let service = inner.templates.0.with_port(port);
+        let admin = inner.templates.1.with_port(port);
+        let Credentials { user, password } = &inner.credentials;
+        seed::create_database(&admin.in_database("postgres"), user, password).await?;
+        seed::fill(&service, recipe).await?;
+        loading.stop().await?;
+        say("starting PostgreSQL");
+        let postmaster = Postmaster::start(&cluster, port, &[]).await?;
+        let version = version(&admin.connect("drtui sandbox").await?).await?;
+        let mut entry = Entry::new(LIVE, port, created, "live");
+        entry.server.version = version;
+        entry.server.state = Lifecycle::Ready;
+        entry.runs(cluster, postmaster);
+        inner.book().put(entry);
+        inner.tell();
+        self.begin_base_backup(LIVE);
+        Ok(service)
+    }
+
+    /// Puts a server into the list that no PostgreSQL stands behind: it can be seen, and nothing can be done to it but
+    /// dropping it; for tests of clients, and for copies that nobody opens.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn put_on_paper(
+        &self,
+        name: &str,
+        state: Lifecycle,
+        version: (u32, u32),
+        created: DateTime<Utc>,
+    ) -> Result<(), PostgresError> {
+        let mut book = self.inner.book();
+        let port = book.port_of(name)?;
+        let mut entry = Entry::new(name, port, created, "");
+        entry.server.state = state;
+        entry.server.version = version;
+        entry.server.earliest_restore = Some(created);
+        book.put(entry);
+        drop(book);
+        self.inner.tell();
+        Ok(())
+    }
+
+    /// The servers that exist, by name.
+    pub fn list(&self) -> Vec<Server> {
+        self.inner.book().entries.values().map(|e| e.server.clone()).collect()
+    }
+
+    /// One server, whatever the name's case.
+    pub fn get(&self, name: &str) -> Option<Server> {
+        self.inner.book().get(name).map(|e| e.server.clone())
+    }
+
+    /// Dropped servers that can still be revived, newest last.
+    pub fn dropped(&self) -> Vec<Server> {
+        let mut book = self.inner.book();
+        self.inner.forget_old(&mut book);
+        book.dropped.iter().map(|e| e.server.clone()).collect()
+    }
+
+    /// The service's way into the server's database [`DATABASE`].
+    pub fn access(&self, name: &str) -> Option<Access> {
+        self.get(name).map(|server| self.inner.templates.0.with_port(server.port))
+    }
+
+    /// The superuser's way in.
+    pub fn admin(&self, name: &str) -> Option<Access> {
+        self.get(name).map(|server| self.inner.templates.1.with_port(server.port))
+    }
+
+    /// The service's user and password, the same on every server.
+    pub fn credentials(&self) -> &Credentials {
+        &self.inner.credentials
+    }
+
+    /// Where `<name>.postgres.database.azure.com` is reached: what the name servers inside the cluster would say.
+    /// `None` for names that are none of a server, and while it is being made.
+    pub fn resolve(&self, host: &str) -> Option<SocketAddr> {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let server = self.get(host.strip_suffix(DOMAIN)?)?;
+        (server.state != Lifecycle::Provisioning).then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, server.port)))
+    }
+
+    /// Process id of a running server, and what becomes true when it ends.
+    pub fn process(&self, name: &str) -> Option<(i32, watch::Receiver<bool>)> {
+        let book = self.inner.book();
+        let postmaster = book.get(name)?.postmaster.as_ref()?;
+        Some((postmaster.pid(), postmaster.exited()))
+    }
+
+    /// Full path of one of PostgreSQL's programs, `pg_dump` for instance.
+    ///
+    /// # Errors
+    /// PostgreSQL is not installed.
+    pub fn program(&self, name: &str) -> Result<PathBuf, PostgresError> {
+        Ok(self.inner.tools()?.0.program(name))
+    }
+
+    /// Changes at every change of any server or operation.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changed.subscribe()
+    }
+
+    /// How the fleet behaves.
+    pub fn rules(&self) -> &Rules {
+        &self.inner.rules
+    }
+
+    /// Begins to make `name` from `source` as it was at `time` (real time, UTC).
+    ///
+    /// # Errors
+    /// There is no such source, the time is outside its window, or the name is taken.
+    pub fn point_in_time_restore(
+        &self,
+        source: &str,
+        time: DateTime<Utc>,
+        name: &str,
+        tags: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<OperationId, Refusal> {
+        let mut book = self.inner.book();
+        let from = book.get(source).ok_or_else(|| not_found(source))?;
+        let latest = Utc::now() - self.inner.rules.lag;
+        let earliest = from.server.earliest_restore;
+        if from.base.is_none() || time > latest || earliest.is_none_or(|earliest| time < earliest) {
+            let name = source.to_owned();
+            return Err(Refusal::OutsideWindow { name, point: time, earliest, latest });
+        }
+        let job = Job::restore(from, Some(time));
+        let mut entry = self.inner.room_for(&mut book, name)?;
+        entry.server.tags = tags.into_iter().collect();
+        entry.server.version = job.version();
+        entry.server.shape = job.shape();
+        book.put(entry);
+        Ok(self.inner.begin(book, Kind::PointInTimeRestore, name, job))
+    }
+
+    /// Begins to bring a dropped server back as `name`, as it was at `time` (real time, UTC), or at its end if that is
+    /// later.
+    ///
+    /// # Errors
+    /// No such server was dropped within the five days, the time is before its first backup or in the future, or the
+    /// name is taken.
+    pub fn revive(&self, name: &str, source: &str, time: DateTime<Utc>) -> Result<OperationId, Refusal> {
+        let mut book = self.inner.book();
+        self.inner.forget_old(&mut book);
+        let from = book.last_dropped(source).ok_or_else(|| Refusal::Gone { name: source.to_owned() })?;
+        let (earliest, latest) = (from.server.earliest_restore, Utc::now());
+        if from.base.is_none() || time > latest || earliest.is_none_or(|earliest| time < earliest) {
+            let name = source.to_owned();
+            return Err(Refusal::OutsideWindow { name, point: time, earliest, latest });
+        }
+        let until = from.server.dropped.filter(|dropped| time < *dropped).map(|_| time);
+        let job = Job::restore(from, until);
+        let tags = from.server.tags.clone();
+        let mut entry = self.inner.room_for(&mut book, name)?;
+        entry.server.tags = tags;
+        entry.server.version = job.version();
+        entry.server.shape = job.shape();
+        book.put(entry);
+        Ok(self.inner.begin(book, Kind::Revive, name, job))
+    }
+
+    /// Begins to make a new server with the service's user and an empty database, as terraform does.
+    ///
+    /// # Errors
+    /// The name is taken or none.
+    pub fn create_empty(
+        &self,
+        name: &str,
+        tags: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<OperationId, Refusal> {
+        let mut book = self.inner.book();
+        let mut entry = self.inner.room_for(&mut book, name)?;
+        entry.server.tags = tags.into_iter().collect();
+        book.put(entry);
+        Ok(self.inner.begin(book, Kind::Create, name, Job::Create))
+    }
+
+    /// Begins to drop a server: it stops, and is kept for a revival.
+    ///
+    /// # Errors
+    /// There is none, or it is busy.
+    pub fn drop_server(&self, name: &str) -> Result<OperationId, Refusal> {
+        self.change(name, Kind::Drop, Lifecycle::Dropping, None, Job::Drop)
+    }
+
+    /// # Errors
+    /// There is no such server, it is busy, or it is not stopped.
+    pub fn start(&self, name: &str) -> Result<OperationId, Refusal> {
+        self.change(name, Kind::Start, Lifecycle::Starting, Some((Lifecycle::Stopped, "stopped")), Job::Start)
+    }
+
+    /// # Errors
+    /// There is no such server, it is busy, or it is not ready.
+    pub fn stop(&self, name: &str) -> Result<OperationId, Refusal> {
+        self.change(name, Kind::Stop, Lifecycle::Stopping, Some((Lifecycle::Ready, "ready")), Job::Stop)
+    }
+
+    /// # Errors
+    /// There is no such server, it is busy, or it is not ready.
+    pub fn restart(&self, name: &str) -> Result<OperationId, Refusal> {
+        let ready = Some((Lifecycle::Ready, "ready"));
+        self.change(name, Kind::Restart, Lifecycle::Restarting, ready, Job::Restart)
+    }
+
+    /// Begins an update: `edit` changes tags and shape at once, the state tells of it until it ends.
+    ///
+    /// # Errors
+    /// There is no such server, or it is busy.
+    pub fn update(&self, name: &str, edit: impl FnOnce(&mut Server)) -> Result<OperationId, Refusal> {
+        let mut book = self.inner.book();
+        let entry = book.settled(name)?;
+        let back = entry.server.state;
+        edit(&mut entry.server);
+        entry.server.state = Lifecycle::Updating;
+        Ok(self.inner.begin(book, Kind::Update, name, Job::Update { back }))
+    }
+
+    /// Begins a backup on demand called `backup`.
+    ///
+    /// # Errors
+    /// There is no such server, or it is not ready.
+    pub fn back_up(&self, name: &str, backup: &str) -> Result<OperationId, Refusal> {
+        let mut book = self.inner.book();
+        let entry = book.settled(name)?;
+        if entry.server.state != Lifecycle::Ready {
+            let (name, state) = (name.to_owned(), entry.server.state);
+            return Err(Refusal::WrongState { name, state, wanted: "ready" });
+        }
+        let job = Job::Backup { name: backup.to_owned() };
+        Ok(self.inner.begin(book, Kind::Backup, name, job))
+    }
+
+    /// Forgets a backup on demand; false if there is none.
+    pub fn forget_backup(&self, name: &str, backup: &str) -> bool {
+        let mut book = self.inner.book();
+        let Some(entry) = book.get_mut(name) else { return false };
+        let before = entry.server.backups.len();
+        entry.server.backups.retain(|(known, _)| !known.eq_ignore_ascii_case(backup));
+        entry.server.backups.len() < before
+    }
+
+    fn change(
+        &self,
+        name: &str,
+        kind: Kind,
+        meanwhile: Lifecycle,
+        wanted: Option<(Lifecycle, &'static str)>,
+        job: Job,
+    ) -> Result<OperationId, Refusal> {
+        let mut book = self.inner.book();
+        let entry = book.settled(name)?;
+        if let Some((state, wanted)) = wanted.filter(|(state, _)| *state != entry.server.state) {
+            let _ = state;
+            let (name, state) = (name.to_owned(), entry.server.state);
+            return Err(Refusal::WrongState { name, state, wanted });
+        }
+        entry.server.state = meanwhile;
+        Ok(self.inner.begin(book, kind, name, job))
+    }
+
+    /// An operation, for as long as it is remembered.
+    pub fn operation(&self, id: &str) -> Option<Operation> {
+        self.inner.book().operations.iter().find(|o| o.id == id).cloned()
+    }
+
+    /// All remembered operations, oldest first.
+    pub fn operations(&self) -> Vec<Operation> {
+        self.inner.book().operations.iter().cloned().collect()
+    }
+
+    /// Waits for an operation's end.
+    ///
+    /// # Errors
+    /// The operation failed, or nobody remembers it.
+    pub async fn wait(&self, id: &str) -> Result<(), Failure> {
+        let mut changes = self.changes();
+        loop {
+            changes.borrow_and_update();
+            match self.operation(id) {
+                Some(Operation { ended: Some((_, outcome)), .. }) => return outcome,
+                Some(_) => {}
+                None => {
+                    let message = format!("no operation {id} is remembered");
+                    return Err(Failure { code: "OperationNotFound", message });
+                }
+            }
+            if changes.changed().await.is_err() {
+                return Err(Failure { code: "Canceled", message: "the sandbox ends".into() });
+            }
+        }
+    }
+
+    /// Waits until the server `name` has its base backup, at most `limit`; false if it has none then.
+    pub async fn restorable(&self, name: &str, limit: Duration) -> bool {
+        let mut changes = self.changes();
+        let waiting = async {
+            loop {
+                changes.borrow_and_update();
+                if self.get(name).is_some_and(|s| s.earliest_restore.is_some()) {
+                    return true;
+                }
+                if changes.changed().await.is_err() {
+                    return false;
+                }
+            }
+        };
+        tokio::time::timeout(limit, waiting).await.unwrap_or(false)
+    }
+
+    /// Ends every server and every operation, at once: nothing of them is needed any more.
+    pub async fn end(&self) {
+        let mut tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.shutdown().await;
+        let running: Vec<Postmaster> = {
+            let mut book = self.inner.book();
+            book.entries.values_mut().filter_map(|entry| entry.postmaster.take()).collect()
+        };
+        futures::future::join_all(running.into_iter().map(Postmaster::end_now)).await;
+    }
+}
+
+fn not_found(name: &str) -> Refusal {
+    Refusal::NotFound { name: name.to_owned() }
+}
+
+impl Inner {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    fn tools(&self) -> Result<&(Binaries, Owner), PostgresError> {
+        if let Some(tools) = self.tools.get() {
+            return Ok(tools);
+        }
+        let found = (Binaries::find()?, Owner::find()?);
+        Ok(self.tools.get_or_init(|| found))
+    }
+
+    async fn new_cluster(&self, folder: &str, name: &str) -> Result<Cluster, PostgresError> {
+        let (binaries, owner) = self.tools()?;
+        let host = format!("{name}{DOMAIN}");
+        Cluster::create(binaries, *owner, &self.folder, folder, &host, &self.authority, &self.admin_password)
+            .await
+    }
+}

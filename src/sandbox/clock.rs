@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn the_nearest_clock_change_is_found() {
-        let near = |y, m, d| clock_change_near(NaiveDate::from_ymd_opt(y, m, d).unwrap()).unwrap().to_rfc3339();
+        let near =
+            |y, m, d| clock_change_near(NaiveDate::from_ymd_opt(y, m, d).unwrap()).unwrap().to_rfc3339();
         assert_eq!(near(2026, 11, 20), "2026-10-25T01:00:00+00:00");
         assert_eq!(near(2026, 4, 2), "2026-03-29T01:00:00+00:00");
         assert_eq!(near(2027, 1, 5), "2026-10-25T01:00:00+00:00");

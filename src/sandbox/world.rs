@@ -129,20 +129,12 @@ impl World {
             stop.clone(),
         )
         .await?;
-        let service = Service::start(
-            live.clone(),
-            cluster.clone(),
-            &authority,
-            faults.clone(),
-            stop.clone(),
-        )
-        .await?;
+        let service =
+            Service::start(live.clone(), cluster.clone(), &authority, faults.clone(), stop.clone()).await?;
         let control = Control::start(live.clone(), cluster.clone(), faults, stop.clone())
             .await
             .map_err(WorldError::Control)?;
-        let tasks = vec![
-            tokio::spawn(traffic::run(live.clone(), cluster.clone(), stop)),
-        ];
+        let tasks = vec![tokio::spawn(traffic::run(live.clone(), cluster.clone(), stop))];
         let parts = Parts {
             run_dir,
             options,

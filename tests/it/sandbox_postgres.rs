@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use drtui::sandbox::certs::Authority;
-use drtui::sandbox::postgres::seed::{self, Recipe};
 use drtui::sandbox::postgres::connect::Access;
 use drtui::sandbox::postgres::fleet::{LIVE, Rules, Servers};
+use drtui::sandbox::postgres::seed::{self, Recipe};
 use drtui::sandbox::postgres::{Credentials, DATABASE};
 use drtui::sandbox::rundir::{CLUSTERS, RunDir};
 use drtui::sandbox::{Say, Scale};

@@ -81,11 +81,14 @@ pub fn get(arm: &Arm, server: &Server) -> Value {
     if let Some(properties) = properties.as_object_mut() {
         match &shape.network {
             Some((subnet, zone)) => {
-                properties.insert("network".into(), json!({
-                    "publicNetworkAccess": "Disabled",
-                    "delegatedSubnetResourceId": subnet,
-                    "privateDnsZoneArmResourceId": zone,
-                }));
+                properties.insert(
+                    "network".into(),
+                    json!({
+                        "publicNetworkAccess": "Disabled",
+                        "delegatedSubnetResourceId": subnet,
+                        "privateDnsZoneArmResourceId": zone,
+                    }),
+                );
             }
             None => {
                 properties.insert("privateEndpointConnections".into(), json!([]));

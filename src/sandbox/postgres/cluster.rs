@@ -210,7 +210,14 @@ async fn initdb(
     let failed = |why: String| PostgresError::Program { program: program.clone(), why };
     let output = owner
         .command(&program)
-        .args(["--no-sync", "--no-instructions", "--wal-segsize=1", "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256"])
+        .args([
+            "--no-sync",
+            "--no-instructions",
+            "--wal-segsize=1",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--auth=scram-sha-256",
+        ])
         .arg(format!("--username={ADMIN}"))
         .arg("--pgdata")
         .arg(data)

@@ -18,7 +18,14 @@ const ARCHIVING: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Folders of a data directory whose content a base backup leaves out.
 const WITHOUT_CONTENT: [&str; 8] = [
-    "pg_wal", "pg_replslot", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_stat_tmp", "pg_subtrans",
+    "pg_wal",
+    "pg_replslot",
+    "pg_dynshmem",
+    "pg_notify",
+    "pg_serial",
+    "pg_snapshots",
+    "pg_stat_tmp",
+    "pg_subtrans",
 ];
 /// Files that belong to the running server only.
 const LEFT_OUT: [&str; 4] = ["postmaster.pid", "postmaster.opts", "backup_label", "pg_internal.init"];
@@ -175,8 +182,12 @@ mod tests {
     fn only_older_segments_are_pruned() {
         let folder = std::env::temp_dir().join(format!("drtui-archive-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        for name in ["000000010000000000000003", "000000020000000000000009", "00000002.history", "000000020000000000000005"]
-        {
+        for name in [
+            "000000010000000000000003",
+            "000000020000000000000009",
+            "00000002.history",
+            "000000020000000000000005",
+        ] {
             fs::write(folder.join(name), "x").unwrap();
         }
         prune(&folder, "000000020000000000000005");

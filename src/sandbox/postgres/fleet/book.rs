@@ -96,11 +96,7 @@ impl Book {
     /// The server, if nothing is being done to it.
     pub fn settled(&mut self, name: &str) -> Result<&mut Entry, Refusal> {
         let entry = self.get_mut(name).ok_or_else(|| not_found(name))?;
-        if entry.server.state.is_settled() {
-            Ok(entry)
-        } else {
-            Err(Refusal::Busy { name: name.to_owned() })
-        }
+        if entry.server.state.is_settled() { Ok(entry) } else { Err(Refusal::Busy { name: name.to_owned() }) }
     }
 
     /// The dropped server of that name that was dropped last.

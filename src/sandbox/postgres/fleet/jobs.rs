@@ -183,7 +183,12 @@ impl Inner {
     }
 
     /// Puts what runs into the book; if the server is gone meanwhile, it is ended.
-    async fn running(&self, name: &str, cluster: Cluster, postmaster: Postmaster) -> Result<(), PostgresError> {
+    async fn running(
+        &self,
+        name: &str,
+        cluster: Cluster,
+        postmaster: Postmaster,
+    ) -> Result<(), PostgresError> {
         let late = {
             let mut book = self.book();
             match book.get_mut(name) {

@@ -16,9 +16,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use self::server::{
-    Failure, Kind, Lifecycle, Operation, OperationId, Refusal, Server, Shape, Tempo,
-};
+pub use self::server::{Failure, Kind, Lifecycle, Operation, OperationId, Refusal, Server, Shape, Tempo};
 
 use self::book::{Book, Entry};
 use self::jobs::Job;
@@ -88,8 +86,7 @@ impl Servers {
         rules: Rules,
     ) -> Result<Servers, PostgresError> {
         let admin_password = SecretString::from(plain(24));
-        let service =
-            Access::new(0, &credentials.user, credentials.password.clone(), DATABASE, &authority)?;
+        let service = Access::new(0, &credentials.user, credentials.password.clone(), DATABASE, &authority)?;
         let admin = Access::new(0, ADMIN, admin_password.clone(), DATABASE, &authority)?;
         let inner = Inner {
             folder: folder.to_path_buf(),
@@ -199,7 +196,8 @@ impl Servers {
     pub fn resolve(&self, host: &str) -> Option<SocketAddr> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let server = self.get(host.strip_suffix(DOMAIN)?)?;
-        (server.state != Lifecycle::Provisioning).then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, server.port)))
+        (server.state != Lifecycle::Provisioning)
+            .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, server.port)))
     }
 
     /// Process id of a running server, and what becomes true when it ends.

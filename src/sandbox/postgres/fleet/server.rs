@@ -106,7 +106,9 @@ pub struct Server {
 pub enum Refusal {
     #[error("there is no server {name}")]
     NotFound { name: String },
-    #[error("{name} is not a server name: 3 to 63 lower-case letters, digits and hyphens, no hyphen at the ends")]
+    #[error(
+        "{name} is not a server name: 3 to 63 lower-case letters, digits and hyphens, no hyphen at the ends"
+    )]
     BadName { name: String },
     #[error("the name {name} is taken by another server; give another name, or delete that server first")]
     NameTaken { name: String },
@@ -115,7 +117,12 @@ pub enum Refusal {
     #[error("{name} is {}, and must be {wanted}", .state.name())]
     WrongState { name: String, state: Lifecycle, wanted: &'static str },
     #[error("{name} cannot be restored to {}: {}", .point.to_rfc3339(), window(*.earliest, *.latest))]
-    OutsideWindow { name: String, point: DateTime<Utc>, earliest: Option<DateTime<Utc>>, latest: DateTime<Utc> },
+    OutsideWindow {
+        name: String,
+        point: DateTime<Utc>,
+        earliest: Option<DateTime<Utc>>,
+        latest: DateTime<Utc>,
+    },
     #[error("no deleted server {name} is kept any more: five days after its deletion it is gone for good")]
     Gone { name: String },
     #[error("the sandbox keeps at most {most} servers, deleted ones included")]

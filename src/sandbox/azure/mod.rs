@@ -1,23 +1,35 @@
 //! Azure Resource Manager, Monitor metrics and the token authority in one HTTPS server, as their clients see them.
 //! Facts are the sandbox's own: states, versions and metrics come from the PostgreSQL that really runs.
 
+mod activity;
 mod answer;
+mod diagnostics;
+mod locks;
 mod metrics;
 pub mod monitor;
+mod operations;
+mod recovery;
 mod route;
 mod servers;
 mod token;
+mod writes;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use axum::Router;
 use secrecy::SecretString;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
+use self::activity::Activity;
 pub use self::answer::guid;
+pub use self::diagnostics::Diagnostics;
+pub use self::locks::Locks;
 use self::monitor::Monitors;
+use self::operations::Tickets;
+pub use self::recovery::Recovery;
 pub use self::token::{Given, STORAGE, Tokens};
 use super::certs::{Authority, CertError};
 use super::clock::Clock;
@@ -71,8 +83,14 @@ struct Arm {
     servers: Servers,
     clock: Clock,
     monitors: Arc<Monitors>,
+    tickets: Tickets,
+    activity: Activity,
+    diagnostics: Arc<Diagnostics>,
+    locks: Arc<Locks>,
+    /// True: the principal may only look, as without an activated role.
+    reads_only: Arc<AtomicBool>,
     tokens: Tokens,
-    reads: std::sync::atomic::AtomicU32,
+    reads: AtomicU32,
 }
 
 /// Azure, serving.
@@ -82,6 +100,12 @@ pub struct Azure {
     pub endpoint: String,
     /// The tokens that it gives out, for the other servers that take them.
     pub tokens: Tokens,
+    /// Diagnostic settings, which outlive their servers.
+    pub diagnostics: Arc<Diagnostics>,
+    /// Locks against deletion.
+    pub locks: Arc<Locks>,
+    /// Set to true, the principal may only look.
+    pub reads_only: Arc<AtomicBool>,
     served: Served,
 }
 
@@ -102,6 +126,8 @@ impl Azure {
         let endpoint = format!("https://{}", listener.local_addr().map_err(AzureError::Listen)?);
         let tls = authority.server_config(&["management.azure.com", "login.microsoftonline.com"])?;
         let tokens = Tokens::default();
+        let (diagnostics, locks, reads_only) =
+            (Arc::<Diagnostics>::default(), Arc::<Locks>::default(), Arc::<AtomicBool>::default());
         let monitors = Arc::new(Monitors::default());
         let (watching, watched, until) = (Arc::clone(&monitors), servers.clone(), stop.clone());
         tokio::spawn(async move { watching.run(watched, until).await });
@@ -111,12 +137,17 @@ impl Azure {
             servers,
             clock,
             monitors,
+            tickets: Tickets::default(),
+            activity: Activity::default(),
+            diagnostics: Arc::clone(&diagnostics),
+            locks: Arc::clone(&locks),
+            reads_only: Arc::clone(&reads_only),
             tokens: tokens.clone(),
-            reads: std::sync::atomic::AtomicU32::new(11_999),
+            reads: AtomicU32::new(11_999),
         });
         let app = Router::new().fallback(route::answer).with_state(arm);
         let served = serve(Some(listener), app, Some(tls), Provider::Azure, faults, stop).await?;
-        Ok(Azure { endpoint, tokens, served })
+        Ok(Azure { endpoint, tokens, diagnostics, locks, reads_only, served })
     }
 
     /// Returns when it has stopped and every connection is closed.

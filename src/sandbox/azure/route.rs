@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, finish};
-use super::{Arm, RESOURCE_GROUP, metrics, servers, token};
+use super::{Arm, RESOURCE_GROUP, activity, diagnostics, locks, metrics, operations, servers, token, writes};
 
-/// Largest request body that is read: a token form.
+/// Largest request body that is read.
 const BODY_MAX: usize = 64 * 1024;
 /// Oldest api-version of flexible servers that is understood.
 const OLDEST_SERVERS: &str = "2024-08-01";
@@ -20,18 +21,56 @@ const OLDEST: &str = "2014-04-01";
 /// Answers any request.
 pub async fn answer(State(arm): State<Arc<Arm>>, request: Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path().to_ascii_lowercase();
-    let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
-    let query = Query::parse(parts.uri.query().unwrap_or_default());
     let header = parts.headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    let answer = match open(&arm, &parts.method, &segments, &query, body).await {
+    let raw_query = parts.uri.query().unwrap_or_default().to_owned();
+    let body = to_bytes(body, BODY_MAX).await.unwrap_or_default();
+    let query = Query::parse(&raw_query);
+    let ask = Ask { method: parts.method, path: segments(parts.uri.path()), query, raw_query, body };
+    let lower: Vec<String> = ask.path.iter().map(|s| s.to_ascii_lowercase()).collect();
+    let path: Vec<&str> = lower.iter().map(String::as_str).collect();
+    let answer = match open(&arm, &ask, &path) {
         Some(answer) => answer,
         None => match token::check(&arm, header) {
             Err(refusal) => refusal,
-            Ok(()) => managed(&arm, &parts.method, &segments, &query).await.unwrap_or_else(|refusal| refusal),
+            Ok(()) => managed(&arm, &ask, &path).await.unwrap_or_else(|refusal| refusal),
         },
     };
-    finish(&arm, answer)
+    finish(&arm, &ask.method, answer)
+}
+
+/// A path's parts, decoded.
+fn segments(path: &str) -> Vec<String> {
+    path.split('/').filter(|s| !s.is_empty()).map(|s| s.replace("%20", " ")).collect()
+}
+
+/// A request as the handlers read it.
+#[derive(Debug)]
+pub struct Ask {
+    pub method: Method,
+    /// As written; the handlers are chosen by what it is in lower case.
+    pub path: Vec<String>,
+    pub query: Query,
+    pub raw_query: String,
+    body: Bytes,
+}
+
+impl Ask {
+    pub fn api_version(&self) -> &str {
+        self.query.get("api-version").unwrap_or_default()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Result<Value, Answer> {
+        serde_json::from_slice(&self.body).map_err(|why| {
+            let words = format!("The request content was invalid and could not be deserialized: '{why}'.");
+            Answer::error(StatusCode::BAD_REQUEST, "InvalidRequestContent", &words)
+        })
+    }
+
+    /// The last part of the path, as written.
+    fn last(&self) -> &str {
+        self.path.last().map(String::as_str).unwrap_or_default()
+    }
 }
 
 /// A query string; names ignore case.
@@ -53,11 +92,10 @@ impl Query {
 }
 
 /// What may be asked without a token.
-async fn open(arm: &Arm, method: &Method, path: &[&str], query: &Query, body: Body) -> Option<Answer> {
+fn open(arm: &Arm, ask: &Ask, path: &[&str]) -> Option<Answer> {
     Some(match path {
-        [tenant, "oauth2", "v2.0", "token"] | [tenant, "oauth2", "token"] if method == Method::POST => {
-            let bytes = to_bytes(body, BODY_MAX).await.unwrap_or_default();
-            let form = Query::parse(&String::from_utf8_lossy(&bytes)).0;
+        [tenant, "oauth2", "v2.0", "token"] | [tenant, "oauth2", "token"] if ask.method == Method::POST => {
+            let form = Query::parse(&String::from_utf8_lossy(&ask.body)).0;
             token::issue(arm, tenant, &form)
         }
         [tenant, "v2.0", ".well-known", "openid-configuration"]
@@ -68,12 +106,12 @@ async fn open(arm: &Arm, method: &Method, path: &[&str], query: &Query, body: Bo
             "api-version": "1.1",
             "metadata": [],
         })),
-        ["metadata", "endpoints"] => Answer::ok(endpoints(arm, query)),
+        ["metadata", "endpoints"] => Answer::ok(endpoints(arm, &ask.query)),
         _ => return None,
     })
 }
 
-/// `/metadata/endpoints`: a list since 2019-05-01, one object before.
+/// `/metadata/endpoints`: one small object until 2019-05-01, then a list, and one object again since 2022-09-01.
 fn endpoints(arm: &Arm, query: &Query) -> Value {
     let endpoint = &arm.endpoint;
     if query.get("api-version").is_some_and(|v| v < "2019-05-01") {
@@ -82,20 +120,21 @@ fn endpoints(arm: &Arm, query: &Query) -> Value {
             "authentication": {"loginEndpoint": endpoint, "audiences": [endpoint]},
         });
     }
-    json!([{
+    let cloud = json!({
         "name": "DrtuiSandbox", "portal": endpoint, "resourceManager": endpoint, "gallery": endpoint, "graph": endpoint,
         "authentication": {
             "loginEndpoint": endpoint, "audiences": [endpoint, "https://management.azure.com"],
             "tenant": arm.principal.tenant, "identityProvider": "AAD",
         },
         "suffixes": {"postgresqlServerEndpoint": "postgres.database.azure.com"},
-    }])
+    });
+    if query.get("api-version").is_some_and(|v| v >= "2022-09-01") { cloud } else { json!([cloud]) }
 }
 
 /// What needs a token.
-async fn managed(arm: &Arm, method: &Method, path: &[&str], query: &Query) -> Result<Answer, Answer> {
+async fn managed(arm: &Arm, ask: &Ask, path: &[&str]) -> Result<Answer, Answer> {
     let [first, rest @ ..] = path else { return Err(unknown(path)) };
-    check_version(path, query)?;
+    check_version(path, &ask.query)?;
     match (*first, rest) {
         ("tenants", []) => Ok(Answer::ok(json!({"value": [{
             "id": format!("/tenants/{}", arm.principal.tenant), "tenantId": arm.principal.tenant,
@@ -109,72 +148,140 @@ async fn managed(arm: &Arm, method: &Method, path: &[&str], query: &Query) -> Re
                 let words = format!("The subscription '{name}' could not be found.");
                 return Err(Answer::error(StatusCode::NOT_FOUND, "SubscriptionNotFound", &words));
             }
-            in_subscription(arm, method, rest, query).await.ok_or_else(|| unknown(path))?
+            check_rights(arm, ask, rest)?;
+            in_subscription(arm, ask, rest).await.unwrap_or_else(|| Err(unknown(path)))
         }
         _ => Err(unknown(path)),
     }
 }
 
-async fn in_subscription(
-    arm: &Arm,
-    method: &Method,
-    path: &[&str],
-    query: &Query,
-) -> Option<Result<Answer, Answer>> {
-    Some(match path {
-        [] => Ok(Answer::ok(subscription(arm))),
-        ["resourcegroups"] => Ok(Answer::ok(json!({"value": [group(arm)]}))),
-        ["providers", "microsoft.dbforpostgresql", "flexibleservers"] => {
-            read_only(method, || servers::list(arm))
+/// Without an activated role the principal may only look.
+fn check_rights(arm: &Arm, ask: &Ask, path: &[&str]) -> Result<(), Answer> {
+    let looks = ask.method == Method::GET || path.last() == Some(&"checknameavailability");
+    if looks || !arm.reads_only.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let verb = match ask.method {
+        Method::DELETE => "delete",
+        Method::POST => "action",
+        _ => "write",
+    };
+    let client = &arm.principal.client_id;
+    let words = format!(
+        "The client '{client}' with object id '{client}' does not have authorization to perform action \
+         'Microsoft.DBforPostgreSQL/flexibleServers/{verb}' over scope '/{}' or the scope is invalid. If access was \
+         recently granted, please refresh your credentials.",
+        ask.path.join("/")
+    );
+    Err(Answer::error(StatusCode::FORBIDDEN, "AuthorizationFailed", &words))
+}
+
+type Found = Option<Result<Answer, Answer>>;
+
+/// Answers a question; there is nothing to change here.
+fn only_get(ask: &Ask, answer: impl FnOnce() -> Value) -> Found {
+    (ask.method == Method::GET).then(|| Ok(Answer::ok(answer())))
+}
+
+async fn in_subscription(arm: &Arm, ask: &Ask, path: &[&str]) -> Found {
+    match path {
+        [] => only_get(ask, || subscription(arm)),
+        ["resourcegroups"] => only_get(ask, || json!({"value": [group(arm)]})),
+        ["providers", "microsoft.dbforpostgresql", SERVERS] => only_get(ask, || servers::list(arm)),
+        ["providers", "microsoft.dbforpostgresql", "locations", _, "azureasyncoperation", id] => {
+            Some(operations::status(arm, id, &ask.raw_query))
+        }
+        ["providers", "microsoft.dbforpostgresql", "locations", _, "operationresults", id] => {
+            Some(operations::result(arm, id, &ask.raw_query))
+        }
+        ["providers", "microsoft.dbforpostgresql", "locations", _, "checknameavailability"]
+        | ["providers", "microsoft.dbforpostgresql", "checknameavailability"]
+            if ask.method == Method::POST =>
+        {
+            Some(writes::check_name(arm, ask))
+        }
+        ["providers", "microsoft.insights", "eventtypes", "management", "values"]
+            if ask.method == Method::GET =>
+        {
+            Some(activity::list(arm, &ask.query))
         }
         ["resourcegroups", name, rest @ ..] => {
             if !name.eq_ignore_ascii_case(RESOURCE_GROUP) {
                 let words = format!("Resource group '{name}' could not be found.");
                 return Some(Err(Answer::error(StatusCode::NOT_FOUND, "ResourceGroupNotFound", &words)));
             }
-            in_group(arm, method, rest, query).await?
+            in_group(arm, ask, rest).await
         }
-        _ => return None,
-    })
-}
-
-async fn in_group(
-    arm: &Arm,
-    method: &Method,
-    path: &[&str],
-    query: &Query,
-) -> Option<Result<Answer, Answer>> {
-    const SERVERS: &str = "flexibleservers";
-    Some(match path {
-        [] => Ok(Answer::ok(group(arm))),
-        ["providers", "microsoft.authorization", "permissions"] => Ok(Answer::ok(json!({"value": [
-            {"actions": ["*/read"], "notActions": [], "dataActions": [], "notDataActions": []}
-        ]}))),
-        ["providers", "microsoft.dbforpostgresql", SERVERS] => read_only(method, || servers::list(arm)),
-        ["providers", "microsoft.dbforpostgresql", SERVERS, name, rest @ ..] => {
-            let server = match servers::find(arm, name) {
-                Ok(server) => server,
-                Err(refusal) => return Some(Err(refusal)),
-            };
-            match rest {
-                [] => read_only(method, || servers::get(arm, &server)),
-                ["providers", "microsoft.insights", "metrics"] if method == Method::GET => {
-                    metrics::get(arm, &server, query).await
-                }
-                _ => return None,
-            }
-        }
-        _ => return None,
-    })
-}
-
-fn read_only(method: &Method, answer: impl FnOnce() -> Value) -> Result<Answer, Answer> {
-    if method == Method::GET {
-        return Ok(Answer::ok(answer()));
+        _ => None,
     }
-    let words =
-        format!("The sandbox does not do {method} here yet: it has no restore, start, stop or delete.");
-    Err(Answer::error(StatusCode::NOT_IMPLEMENTED, "NotImplemented", &words))
+}
+
+const SERVERS: &str = "flexibleservers";
+
+async fn in_group(arm: &Arm, ask: &Ask, path: &[&str]) -> Found {
+    match path {
+        [] => only_get(ask, || group(arm)),
+        ["providers", "microsoft.authorization", "permissions"] => only_get(ask, || permissions(arm)),
+        ["providers", "microsoft.authorization", "locks"] => locks::answer(arm, ask, "", None),
+        ["providers", "microsoft.authorization", "locks", _] => {
+            locks::answer(arm, ask, "", Some(ask.last()))
+        }
+        ["providers", "microsoft.dbforpostgresql", SERVERS] => only_get(ask, || servers::list(arm)),
+        ["providers", "microsoft.dbforpostgresql", SERVERS, name] => server(arm, ask, name),
+        ["providers", "microsoft.dbforpostgresql", SERVERS, name, rest @ ..] => {
+            of_server(arm, ask, name, rest).await
+        }
+        _ => None,
+    }
+}
+
+fn server(arm: &Arm, ask: &Ask, name: &str) -> Found {
+    // As written, so that a name in capitals is refused and not mended.
+    let written = ask.last();
+    Some(match ask.method {
+        Method::GET => servers::find(arm, name).map(|server| Answer::ok(servers::get(arm, &server))),
+        Method::PUT => writes::put(arm, ask, written),
+        Method::PATCH => writes::patch(arm, ask, name),
+        Method::DELETE => writes::delete(arm, ask, name),
+        _ => return None,
+    })
+}
+
+async fn of_server(arm: &Arm, ask: &Ask, name: &str, path: &[&str]) -> Found {
+    match path {
+        // These live on without their server.
+        ["providers", "microsoft.insights", "diagnosticsettings"] => {
+            return diagnostics::answer(arm, ask, name, None);
+        }
+        ["providers", "microsoft.insights", "diagnosticsettings", _] => {
+            return diagnostics::answer(arm, ask, name, Some(ask.last()));
+        }
+        ["providers", "microsoft.authorization", "permissions"] => return only_get(ask, || permissions(arm)),
+        _ => {}
+    }
+    let server = match servers::find(arm, name) {
+        Ok(server) => server,
+        Err(refusal) => return Some(Err(refusal)),
+    };
+    match path {
+        ["providers", "microsoft.insights", "metrics"] if ask.method == Method::GET => {
+            Some(metrics::get(arm, &server, &ask.query).await)
+        }
+        ["providers", "microsoft.authorization", "locks"] => locks::answer(arm, ask, name, None),
+        ["providers", "microsoft.authorization", "locks", _] => {
+            locks::answer(arm, ask, name, Some(ask.last()))
+        }
+        ["backups"] => writes::backup(arm, ask, &server, None),
+        ["backups", _] => writes::backup(arm, ask, &server, Some(ask.last())),
+        ["replicas"] => only_get(ask, || json!({"value": []})),
+        [action] if ask.method == Method::POST => writes::action(arm, ask, name, action),
+        _ => None,
+    }
+}
+
+fn permissions(arm: &Arm) -> Value {
+    let actions = if arm.reads_only.load(Ordering::Relaxed) { "*/read" } else { "*" };
+    json!({"value": [{"actions": [actions], "notActions": [], "dataActions": [], "notDataActions": []}]})
 }
 
 fn unknown(path: &[&str]) -> Answer {

@@ -50,64 +50,66 @@ pub fn stamp(arm: &Arm, real: DateTime<Utc>) -> String {
 
 /// One server.
 pub fn get(arm: &Arm, server: &Server) -> Value {
-    let shape = &server.shape;
-    let on = |yes: bool| if yes { "Enabled" } else { "Disabled" };
-    let mut backup = json!({
-        "backupRetentionDays": shape.retention_days, "geoRedundantBackup": on(shape.geo_redundant),
-    });
-    if let (Some(earliest), Some(backup)) = (server.earliest_restore, backup.as_object_mut()) {
-        backup.insert("earliestRestoreDate".into(), stamp(arm, earliest).into());
-    }
-    let mut properties = json!({
-        "replica": {"role": "Primary", "capacity": 5},
-        "storage": {
-            "type": "", "iops": 120, "tier": "P4", "storageSizeGB": shape.storage_gb, "autoGrow": on(shape.auto_grow),
-        },
-        "network": {"publicNetworkAccess": on(shape.network.is_none())},
-        "dataEncryption": {"type": "SystemManaged"},
-        "authConfig": {"activeDirectoryAuth": "Disabled", "passwordAuth": "Enabled"},
-        "fullyQualifiedDomainName": format!("{}.postgres.database.azure.com", server.name),
-        "version": server.version.0.to_string(),
-        "minorVersion": server.version.1.to_string(),
-        "administratorLogin": shape.administrator,
-        "state": server.state.name(),
-        "availabilityZone": "1",
-        "backup": backup,
-        "highAvailability": {"mode": "Disabled", "state": "NotEnabled"},
-        "maintenanceWindow": {"customWindow": "Enabled", "dayOfWeek": 0, "startHour": 3, "startMinute": 0},
-        "replicationRole": "Primary",
-        "replicaCapacity": 5,
-    });
-    if let Some(properties) = properties.as_object_mut() {
-        match &shape.network {
-            Some((subnet, zone)) => {
-                properties.insert(
-                    "network".into(),
-                    json!({
-                        "publicNetworkAccess": "Disabled",
-                        "delegatedSubnetResourceId": subnet,
-                        "privateDnsZoneArmResourceId": zone,
-                    }),
-                );
-            }
-            None => {
-                properties.insert("privateEndpointConnections".into(), json!([]));
-            }
-        }
-        if server.version.0 == 0 {
-            // A server that is still being made does not know its version.
-            properties.insert("version".into(), "17".into());
-            properties.remove("minorVersion");
-        }
-    }
     json!({
-        "sku": {"name": shape.sku, "tier": shape.tier},
+        "sku": {"name": server.shape.sku, "tier": server.shape.tier},
         "systemData": {"createdAt": stamp(arm, server.created)},
-        "properties": properties,
+        "properties": properties(arm, server),
         "location": "UK South",
         "tags": server.tags,
         "id": id(arm, &server.name),
         "name": server.name,
         "type": "Microsoft.DBforPostgreSQL/flexibleServers",
     })
+}
+
+fn on(yes: bool) -> &'static str {
+    if yes { "Enabled" } else { "Disabled" }
+}
+
+fn properties(arm: &Arm, server: &Server) -> Value {
+    let shape = &server.shape;
+    let mut properties = json!({
+        "replica": {"role": "Primary", "capacity": 5},
+        "storage": {
+            "type": "", "iops": 120, "tier": "P4", "storageSizeGB": shape.storage_gb, "autoGrow": on(shape.auto_grow),
+        },
+        "network": network(server),
+        "dataEncryption": {"type": "SystemManaged"},
+        "authConfig": {"activeDirectoryAuth": "Disabled", "passwordAuth": "Enabled"},
+        "fullyQualifiedDomainName": format!("{}.postgres.database.azure.com", server.name),
+        // A server that is still being made does not know its version.
+        "version": if server.version.0 == 0 { "17".to_owned() } else { server.version.0.to_string() },
+        "minorVersion": server.version.1.to_string(),
+        "administratorLogin": shape.administrator,
+        "state": server.state.name(),
+        "availabilityZone": "1",
+        "backup": backup(arm, server),
+        "highAvailability": {"mode": "Disabled", "state": "NotEnabled"},
+        "maintenanceWindow": {"customWindow": "Enabled", "dayOfWeek": 0, "startHour": 3, "startMinute": 0},
+        "replicationRole": "Primary",
+        "replicaCapacity": 5,
+    });
+    if let (None, Some(properties)) = (&shape.network, properties.as_object_mut()) {
+        properties.insert("privateEndpointConnections".into(), json!([]));
+    }
+    properties
+}
+
+fn network(server: &Server) -> Value {
+    match &server.shape.network {
+        Some((subnet, zone)) => json!({
+            "publicNetworkAccess": "Disabled", "delegatedSubnetResourceId": subnet, "privateDnsZoneArmResourceId": zone,
+        }),
+        None => json!({"publicNetworkAccess": "Enabled"}),
+    }
+}
+
+fn backup(arm: &Arm, server: &Server) -> Value {
+    let mut backup = json!({
+        "backupRetentionDays": server.shape.retention_days, "geoRedundantBackup": on(server.shape.geo_redundant),
+    });
+    if let (Some(earliest), Some(backup)) = (server.earliest_restore, backup.as_object_mut()) {
+        backup.insert("earliestRestoreDate".into(), stamp(arm, earliest).into());
+    }
+    backup
 }

@@ -164,7 +164,7 @@ fn refuse(status: StatusCode, error: &str, code: u32, words: &str) -> Answer {
         "trace_id": trace, "correlation_id": correlation,
         "error_uri": format!("https://login.microsoftonline.com/error?code={code}"),
     });
-    Answer { status, body, challenge: None }
+    Answer { status, ..Answer::ok(body) }
 }
 
 /// What a client reads before it signs in.

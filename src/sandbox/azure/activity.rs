@@ -175,16 +175,26 @@ struct Filter {
 }
 
 /// Filters that the log understands besides the time.
-const FIELDS: [&str; 7] =
-    ["resourcegroupname", "resourceuri", "resourceid", "resourceprovider", "correlationid", "caller", "status"];
+const FIELDS: [&str; 7] = [
+    "resourcegroupname",
+    "resourceuri",
+    "resourceid",
+    "resourceprovider",
+    "correlationid",
+    "caller",
+    "status",
+];
 
 impl Filter {
     fn parse(text: &str) -> Result<Filter, String> {
         let mut filter = Filter::default();
         for clause in split_and(text) {
             let mut words = clause.splitn(3, char::is_whitespace).map(str::trim);
-            let (field, operator, value) =
-                (words.next().unwrap_or_default(), words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let (field, operator, value) = (
+                words.next().unwrap_or_default(),
+                words.next().unwrap_or_default(),
+                words.next().unwrap_or_default(),
+            );
             let value = value.trim_matches('\'');
             match (field.to_ascii_lowercase().as_str(), operator.to_ascii_lowercase().as_str()) {
                 ("eventtimestamp", "ge") => filter.from = Some(time(value)?),
@@ -199,7 +209,10 @@ impl Filter {
         }
         let scopes = filter.equal.iter().filter(|(f, _)| !["caller", "status"].contains(&f.as_str()));
         if scopes.count() > 1 {
-            return Err("only one of resourceGroupName, resourceUri, resourceProvider and correlationId can be used".into());
+            return Err(
+                "only one of resourceGroupName, resourceUri, resourceProvider and correlationId can be used"
+                    .into(),
+            );
         }
         Ok(filter)
     }

@@ -109,7 +109,9 @@ fn put(arm: &Arm, ask: &Ask, server: &str, name: &str) -> Result<Answer, Answer>
     let mut all = arm.diagnostics.lock();
     let others: Vec<_> = all.iter().filter(|((s, n), _)| *s == key.0 && *n != key.1).collect();
     if others.len() >= MOST {
-        return bad("The limit of 5 diagnostic settings was reached. To create a new setting, delete an existing one.");
+        return bad(
+            "The limit of 5 diagnostic settings was reached. To create a new setting, delete an existing one.",
+        );
     }
     for (_, (other, theirs)) in others {
         if let Some((sink, category)) = clash(&properties, theirs) {
@@ -153,9 +155,7 @@ mod tests {
 
     #[test]
     fn the_same_sink_for_the_same_category_is_a_clash() {
-        let setting = |sink: &str, category: &str| {
-            json!({"workspaceId": sink, "logs": [{"category": category, "enabled": true}]})
-        };
+        let setting = |sink: &str, category: &str| json!({"workspaceId": sink, "logs": [{"category": category, "enabled": true}]});
         let mine = setting("/W", "PostgreSQLLogs");
         assert!(clash(&mine, &setting("/w", "PostgreSQLLogs")).is_some());
         assert!(clash(&mine, &setting("/other", "PostgreSQLLogs")).is_none());

@@ -40,8 +40,9 @@ impl Locks {
     pub fn release(&self, server: &str) -> Vec<String> {
         let mut all = self.lock();
         let server = server.to_ascii_lowercase();
-        let (gone, left) =
-            std::mem::take(&mut *all).into_iter().partition(|((scope, _), _)| scope.is_empty() || *scope == server);
+        let (gone, left) = std::mem::take(&mut *all)
+            .into_iter()
+            .partition(|((scope, _), _)| scope.is_empty() || *scope == server);
         *all = left;
         let gone: BTreeMap<(String, String), Lock> = gone;
         gone.into_values().map(|lock| lock.name).collect()
@@ -97,10 +98,12 @@ pub fn answer(arm: &Arm, ask: &Ask, scope: &str, name: Option<&str>) -> Option<R
             let value: Vec<Value> = seen.map(|((s, _), lock)| shown(arm, s, lock)).collect();
             Ok(Answer::ok(json!({ "value": value })))
         }
-        ("GET", Some(name)) => all.get(&key(name)).map(|l| Answer::ok(shown(arm, scope, l))).ok_or_else(|| {
-            let words = format!("The lock '{name}' could not be found.");
-            Answer::error(StatusCode::NOT_FOUND, "LockNotFound", &words)
-        }),
+        ("GET", Some(name)) => {
+            all.get(&key(name)).map(|l| Answer::ok(shown(arm, scope, l))).ok_or_else(|| {
+                let words = format!("The lock '{name}' could not be found.");
+                Answer::error(StatusCode::NOT_FOUND, "LockNotFound", &words)
+            })
+        }
         ("PUT", Some(name)) => {
             let body = match ask.json() {
                 Ok(body) => body,
@@ -112,10 +115,17 @@ pub fn answer(arm: &Arm, ask: &Ask, scope: &str, name: Option<&str>) -> Option<R
                 let words = "The lock level is invalid: it must be CanNotDelete or ReadOnly.";
                 return Some(Err(Answer::error(StatusCode::BAD_REQUEST, "InvalidLockLevel", words)));
             }
-            let lock = Lock { name: name.into(), level: level.into(), notes: word("/properties/notes").into() };
+            let lock =
+                Lock { name: name.into(), level: level.into(), notes: word("/properties/notes").into() };
             let answer = shown(arm, scope, &lock);
-            let status = if all.insert(key(name), lock).is_some() { StatusCode::OK } else { StatusCode::CREATED };
-            activity::record(arm, "Microsoft.Authorization/locks/write", "Add management locks", &scope_id(arm, scope));
+            let status =
+                if all.insert(key(name), lock).is_some() { StatusCode::OK } else { StatusCode::CREATED };
+            activity::record(
+                arm,
+                "Microsoft.Authorization/locks/write",
+                "Add management locks",
+                &scope_id(arm, scope),
+            );
             Ok(Answer { status, ..Answer::ok(answer) })
         }
         ("DELETE", Some(name)) => {

@@ -34,8 +34,12 @@ impl Tickets {
             rand::rng().fill_bytes(&mut some);
             URL_SAFE_NO_PAD.encode(some)
         };
-        let query =
-            format!("api-version={api_version}&t={ticks}&c={}&s={}&h={}", random(1_950), random(256), random(32));
+        let query = format!(
+            "api-version={api_version}&t={ticks}&c={}&s={}&h={}",
+            random(1_950),
+            random(256),
+            random(32)
+        );
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         if given.len() >= MOST {
             given.clear();

@@ -91,7 +91,8 @@ impl recovery::Servers for Recovery {
                 .connect("drtui sandbox")
                 .await
                 .map_err(|error| broken(error.to_string()))?;
-            let query = "SELECT datname::text FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'
+            let query =
+                "SELECT datname::text FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'
                          ORDER BY datname";
             let rows = client.query(query, &[]).await.map_err(|error| broken(error.to_string()))?;
             Ok(rows.iter().map(|row| row.get(0)).collect())

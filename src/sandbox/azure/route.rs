@@ -223,9 +223,7 @@ async fn in_group(arm: &Arm, ask: &Ask, path: &[&str]) -> Found {
         [] => only_get(ask, || group(arm)),
         ["providers", "microsoft.authorization", "permissions"] => only_get(ask, || permissions(arm)),
         ["providers", "microsoft.authorization", "locks"] => locks::answer(arm, ask, "", None),
-        ["providers", "microsoft.authorization", "locks", _] => {
-            locks::answer(arm, ask, "", Some(ask.last()))
-        }
+        ["providers", "microsoft.authorization", "locks", _] => locks::answer(arm, ask, "", Some(ask.last())),
         ["providers", "microsoft.dbforpostgresql", SERVERS] => only_get(ask, || servers::list(arm)),
         ["providers", "microsoft.dbforpostgresql", SERVERS, name] => server(arm, ask, name),
         ["providers", "microsoft.dbforpostgresql", SERVERS, name, rest @ ..] => {

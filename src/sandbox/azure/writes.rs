@@ -39,15 +39,12 @@ pub fn refused(refusal: &Refusal) -> Answer {
                 format!("Server {name} is in state {}. The operation needs it to be {wanted}.", state.name());
             Answer::error(StatusCode::CONFLICT, "InvalidServerState", &words)
         }
-        Refusal::TooMany { .. } => {
-            Answer::error(StatusCode::CONFLICT, "QuotaExceeded", &refusal.to_string())
-        }
+        Refusal::TooMany { .. } => Answer::error(StatusCode::CONFLICT, "QuotaExceeded", &refusal.to_string()),
     }
 }
 
 fn invalid(parameter: &str) -> Answer {
-    let words =
-        format!("Invalid value given for parameter {parameter}. Specify a valid parameter value.");
+    let words = format!("Invalid value given for parameter {parameter}. Specify a valid parameter value.");
     Answer::error(StatusCode::BAD_REQUEST, "InvalidParameterValue", &words)
 }
 
@@ -269,7 +266,8 @@ pub fn backups(arm: &Arm, server: &Server) -> Vec<Value> {
         let ticks = 621_355_968_000_000_000 + complete.timestamp_micros() * 10;
         one(&format!("backup_{ticks}"), "Full", "Automatic", complete)
     });
-    let asked = server.backups.iter().map(|(name, at)| one(name, "Customer On-Demand", "Customer Initiated", *at));
+    let asked =
+        server.backups.iter().map(|(name, at)| one(name, "Customer On-Demand", "Customer Initiated", *at));
     automatic.into_iter().chain(asked).collect()
 }
 

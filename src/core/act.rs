@@ -14,6 +14,15 @@ use crate::runbook::{Do, Item};
 /// How long `:arm` may last at most, in minutes.
 pub const ARM_MAX: u32 = 60;
 
+/// False, saying so, if a change to one of them is still on its way.
+fn at_rest(model: &mut Model, keys: &[DeploymentKey]) -> bool {
+    let busy = keys.iter().find(|k| model.pending.values().any(|p| p.is_about(k))).map(|k| k.name.clone());
+    if let Some(name) = &busy {
+        model.tell(Level::Warning, format!("A change to {name} is still on its way: wait for its outcome."));
+    }
+    busy.is_none()
+}
+
 /// True if changes are allowed now; otherwise says what to do first.
 fn allowed(model: &mut Model) -> bool {
     if model.session.is_none() {
@@ -30,7 +39,7 @@ fn allowed(model: &mut Model) -> bool {
 
 /// Asks the guard to scale deployments to `to`.
 pub fn scale(model: &mut Model, keys: &[DeploymentKey], to: i32) {
-    if !allowed(model) {
+    if !allowed(model) || !at_rest(model, keys) {
         return;
     }
     let found: Vec<Deployment> =
@@ -63,6 +72,11 @@ pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) -> Vec<Effect>
         .flat_map(|s| s.state.open_undo())
         .map(|l| (l.undo.id.clone(), l.undo.kind.clone()))
         .collect();
+    let named: Vec<_> =
+        open.iter().map(|(_, UndoKind::Replicas { deployment, .. })| deployment.clone()).collect();
+    if !at_rest(model, &named) {
+        return Vec::new();
+    }
     for (id, kind) in open {
         let UndoKind::Replicas { deployment, replicas, .. } = kind;
         if keys.is_some_and(|k| !k.contains(&deployment)) {
@@ -71,10 +85,7 @@ pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) -> Vec<Effect>
         match replicas::deployment(model, &deployment).cloned() {
             Some(d) if d.wanted == replicas => same.push((id, d)),
             Some(d) => {
-                let mut step = scale_step(model, &d, replicas);
-                step.capture = None;
-                step.undoes = Some(id);
-                steps.push(step);
+                steps.push(scale_step(model, &d, replicas));
             }
             None => model.tell(
                 Level::Error,
@@ -162,8 +173,7 @@ pub fn disaster(model: &mut Model, name: &str) {
 
 fn scale_step(model: &Model, d: &Deployment, to: i32) -> Step {
     let action = Action::Scale { deployment: d.key.clone(), from: d.wanted, to };
-    let captured =
-        model.session.as_ref().and_then(|s| s.open_capture(&d.key).map(|(id, n)| (id.to_owned(), n)));
+    let (capture, undoes) = bookkeeping(model, d, to);
     let mut notes = Vec::new();
     if let Some(set) = replicas::drift(model, d) {
         notes.push(format!("someone set {} after we set {set}: this writes over it", d.wanted));
@@ -181,15 +191,22 @@ fn scale_step(model: &Model, d: &Deployment, to: i32) -> Step {
         new: format!("{to} replicas"),
         command: action.command_line(),
         note: (!notes.is_empty()).then(|| notes.join("; ")),
-        // What is recorded is what was there before the incident's first change, not what the incident made of it.
-        capture: captured.is_none().then(|| UndoKind::Replicas {
-            deployment: d.key.clone(),
-            replicas: d.wanted,
-            hpa: d.hpa.clone(),
-        }),
-        undoes: captured.filter(|(_, n)| *n == to).map(|(id, _)| id),
+        capture,
+        undoes,
         due: None,
         action,
+    }
+}
+
+/// What to capture before `d` is scaled to `to`, and which open undo that puts back. What is recorded is what was there
+/// before the incident's first change, not what the incident made of it.
+fn bookkeeping(model: &Model, d: &Deployment, to: i32) -> (Option<UndoKind>, Option<String>) {
+    match model.session.as_ref().and_then(|s| s.open_capture(&d.key)) {
+        Some((id, replicas)) => (None, (replicas == to).then(|| id.to_owned())),
+        None => {
+            let (deployment, hpa) = (d.key.clone(), d.hpa.clone());
+            (Some(UndoKind::Replicas { deployment, replicas: d.wanted, hpa }), None)
+        }
     }
 }
 
@@ -211,7 +228,13 @@ pub fn accept(model: &mut Model, guard: Guard) -> Vec<Effect> {
     }
     let mut events = Vec::new();
     let mut effects = Vec::new();
-    for step in guard.steps {
+    for mut step in guard.steps {
+        if let Action::Scale { deployment, to, .. } = &step.action
+            && let Some(d) = replicas::deployment(model, deployment)
+        {
+            // The ledger may have moved since the dialog opened.
+            (step.capture, step.undoes) = bookkeeping(model, d, *to);
+        }
         let Some(session) = model.session.as_mut() else {
             // Only the sandbox's disasters may happen outside an incident.
             if let Action::SandboxDisaster { .. } = step.action {
@@ -259,9 +282,17 @@ pub fn on_journalled(model: &mut Model, entry: &Entry) -> Option<Effect> {
 /// longer.
 pub fn on_journal_failed(model: &mut Model, why: &str) {
     let dropped = model.pending.values().filter(|p| !p.running).count();
+    let ended = model
+        .pending
+        .iter()
+        .filter(|(_, p)| p.running && p.ended)
+        .map(|(id, _)| id.clone())
+        .collect::<Vec<_>>();
     model.pending.retain(|_, p| p.running && !p.ended);
     if let Some(session) = model.session.as_mut() {
         session.ends_again();
+        // Their outcomes are not on record: the watch tells.
+        session.hide(ended);
     }
     let tail = if dropped > 0 { format!(" {dropped} changes were NOT made.") } else { String::new() };
     model.tell(Level::Error, format!("The journal cannot be written: {why}.{tail}"));
@@ -275,7 +306,7 @@ pub fn acted(model: &mut Model, id: String, action: Action, outcome: Outcome) ->
                 && replicas::deployment(model, deployment).is_some_and(|d| d.wanted == *from)
                 && from != to
             {
-                model.awaiting.insert(deployment.clone(), *from);
+                model.awaiting.insert(deployment.clone(), (*from, model.now));
             }
             model.tell(Level::Info, format!("Done: {result}"));
         }
@@ -314,8 +345,6 @@ pub fn arm(model: &mut Model, argument: &str) -> Vec<Effect> {
         return Vec::new();
     };
     let until = model.now + chrono::Duration::minutes(i64::from(minutes));
-    model.armed_until = Some(until);
-    model.tell(Level::Warning, format!("ARMED for {minutes} minutes. :disarm goes back to read-only."));
     vec![Effect::Journal(vec![Event::Armed { until }])]
 }
 

@@ -5,6 +5,7 @@ pub mod act;
 pub mod command;
 pub mod effect;
 pub mod filter;
+pub mod follow;
 pub mod keymap;
 pub mod layout;
 pub mod list;

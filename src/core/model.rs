@@ -44,10 +44,14 @@ pub struct Model {
     pub world: World,
     /// The open incident, if any.
     pub session: Option<Session>,
+    /// Why no incident may be opened here: another cockpit holds the open one, or it is damaged.
+    pub held: Option<String>,
+    /// True until the journals have been looked through for an open incident.
+    pub looking: bool,
     /// Changes on their way, by action id.
     pub pending: BTreeMap<String, Pending>,
-    /// Scaled deployments whose new count the watch has not shown yet: the count before.
-    pub awaiting: BTreeMap<DeploymentKey, i32>,
+    /// Scaled deployments whose new count the watch has not shown yet: the count before, and since when.
+    pub awaiting: BTreeMap<DeploymentKey, (i32, Utc)>,
     /// Drift already put on record: deployment and the count seen.
     pub drift_told: BTreeSet<(DeploymentKey, i32)>,
     pub armed_until: Option<Utc>,
@@ -76,6 +80,11 @@ pub struct Pending {
 }
 
 impl Pending {
+    /// True if it changes this deployment.
+    pub fn is_about(&self, key: &DeploymentKey) -> bool {
+        matches!(&self.action, Action::Scale { deployment, .. } if deployment == key)
+    }
+
     pub fn new(action: Action, running: bool) -> Pending {
         Pending { action, running, ended: false }
     }
@@ -129,6 +138,8 @@ impl Model {
             runbooks: start.runbooks,
             world: World::default(),
             session: None,
+            looking: true,
+            held: None,
             pending: BTreeMap::new(),
             awaiting: BTreeMap::new(),
             drift_told: BTreeSet::new(),
@@ -180,14 +191,24 @@ impl Model {
             .find(|m| !m.dismissed && (m.level == Level::Error || m.at + TOAST > self.now))
     }
 
-    /// Dismisses what is in sight; false if nothing was.
+    /// Errors that are not dismissed: only one is in sight at a time.
+    pub fn errors_waiting(&self) -> usize {
+        self.messages.iter().filter(|m| !m.dismissed && m.level == Level::Error).count()
+    }
+
+    /// Dismisses the message in sight, and only that: an error behind it has not been seen yet. False if nothing was.
     pub fn dismiss(&mut self) -> bool {
-        let had = self.toast().is_some() || self.away.bookmark.is_some();
-        for message in &mut self.messages {
-            message.dismissed = true;
+        let Some(level) = self.toast().map(|t| t.level) else { return self.away.bookmark.take().is_some() };
+        for message in self.messages.iter_mut().rev().filter(|m| !m.dismissed) {
+            if level == Level::Error && message.level == Level::Error {
+                message.dismissed = true;
+                break;
+            }
+            if level != Level::Error && message.level != Level::Error {
+                message.dismissed = true;
+            }
         }
-        self.away.bookmark = None;
-        had
+        true
     }
 
     /// When something visible changes by time alone (UTC): the loop sleeps until then.

@@ -1,8 +1,11 @@
 //! Everything that can happen to the cockpit, as plain data: logged, compared, recorded and replayed.
 
-use crossterm::event::Event as Input;
+use crossterm::event::{Event as Input, KeyCode};
 use serde::{Deserialize, Serialize};
 
+use super::model::Model;
+use super::overlays::Overlay;
+use super::overlays::prompt::Kind;
 use crate::domain::{Update, Utc};
 use crate::incident::{Action, Entry, Outcome};
 
@@ -18,16 +21,37 @@ pub enum Msg {
     News { update: Update, at: Utc },
     /// An incident's journal is open: new, or read again after a stop. `notes` tells what was mended while reading.
     Opened { entries: Vec<Entry>, resumed: bool, notes: Vec<String> },
+    /// The journals have been looked through for an open incident of this target. `held`: there is one, and another
+    /// cockpit writes it, or it cannot be read.
+    Looked { held: Option<String> },
     /// These entries are on disk (fsynced).
     Journalled { entries: Vec<Entry> },
     /// The journal could not take what was asked; nothing that depended on it was done.
     JournalFailed { why: String },
     /// A change ended. `id` is the action's.
     Acted { id: String, action: Action, outcome: Outcome },
-    /// Text went to the clipboard: this many characters.
-    Copied { chars: usize },
+    /// Text went to the terminal for its clipboard; whether the terminal takes it cannot be known.
+    Copied { text: String },
     /// Something the runtime was asked for did not work.
     Trouble { what: String },
     /// A plain message for the person.
     Info { what: String },
+}
+
+impl Msg {
+    /// The message as it may be recorded: what is typed into a note or a reason may be a secret, so its letters are
+    /// hidden. What was kept of it follows, without secrets, when the journal has it.
+    pub fn for_recording(&self, model: &Model) -> Msg {
+        let free_text =
+            matches!(model.overlays.last(), Some(Overlay::Prompt(p)) if !matches!(p.kind, Kind::Filter(_)));
+        let mut msg = self.clone();
+        if let (true, Msg::Input { input }) = (free_text, &mut msg) {
+            match input {
+                Input::Key(key) if matches!(key.code, KeyCode::Char(_)) => key.code = KeyCode::Char('•'),
+                Input::Paste(text) => *text = "•".repeat(text.chars().count().min(200)),
+                _ => {}
+            }
+        }
+        msg
+    }
 }

@@ -14,7 +14,7 @@ use super::overlays::reader::{Page, Reader};
 use super::overlays::{self, Overlay, open};
 use super::panes::{self, PaneId, checklist};
 use super::session;
-use crate::domain::{Source, clock};
+use crate::domain::{Source, clock, text};
 use crate::incident::{Event, Mark};
 
 /// Runs a command of the registry; `argument` is what was typed after its name.
@@ -177,7 +177,12 @@ fn incident(model: &mut Model) {
             let id = session.state.facts.as_ref().map(|f| f.incident.clone()).unwrap_or_default();
             model.tell(Level::Info, format!("Incident {id} is open. :close ends it."));
         }
-        None => open(model, Overlay::Opening(Opening::default())),
+        None if model.held.is_some() => {
+            let why = model.held.clone().unwrap_or_default();
+            model.tell(Level::Error, format!("No second incident is opened beside it: {why}"));
+        }
+        None if model.looking => model.tell(Level::Warning, "Still looking for an open incident: a moment."),
+        None => open(model, Overlay::Opening(Opening { field: 1, ..Opening::default() })),
     }
 }
 
@@ -193,7 +198,7 @@ fn note(model: &mut Model, argument: &str) -> Vec<Effect> {
         open(model, Overlay::Prompt(Prompt::new(Kind::Note(item))));
         return Vec::new();
     }
-    vec![Effect::Journal(vec![Event::Noted { text: crate::domain::text::clean(argument), item: None }])]
+    vec![Effect::Journal(vec![Event::Noted { text: text::redact(&text::clean(argument)), item: None }])]
 }
 
 fn update_sent(model: &mut Model) -> Vec<Effect> {
@@ -202,7 +207,6 @@ fn update_sent(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     }
     let next = clock::both(model.now + session::UPDATE_EVERY);
-    model.tell(Level::Info, format!("On record. The next update is due {next}."));
     vec![Effect::Journal(vec![Event::Noted {
         text: format!("{}; next due {next}", session::UPDATE_SENT),
         item: None,
@@ -213,7 +217,10 @@ fn close(model: &mut Model) {
     let open_undo = model.session.as_ref().map(|s| s.state.open_undo().count());
     match open_undo {
         None => model.tell(Level::Info, "No incident is open."),
-        Some(0) if model.pending.is_empty() => open(model, Overlay::Prompt(Prompt::new(Kind::Close))),
+        Some(0) if model.pending.is_empty() => {
+            let left = left_undone(model);
+            open(model, Overlay::Prompt(Prompt::new(Kind::Close { left })));
+        }
         Some(0) => model.tell(Level::Warning, "A change is still on its way: wait for it."),
         Some(n) => {
             model.tell(
@@ -234,4 +241,16 @@ fn mouse(model: &mut Model) -> Vec<Effect> {
     };
     model.tell(Level::Info, text);
     vec![Effect::Mouse(model.mouse)]
+}
+
+/// What a person who closes the incident leaves behind, in words.
+fn left_undone(model: &Model) -> String {
+    let (Some(session), Some(runbook)) = (&model.session, model.runbook()) else { return String::new() };
+    let [_, said, overridden, open] = session.tally(runbook);
+    let waived =
+        session.state.ledger.iter().filter(|l| l.ended.as_ref().is_some_and(|e| !e.put_back)).count();
+    let total = runbook.items().count();
+    format!(
+        "{open} of {total} items open, {said} only said done, {overridden} overridden, {waived} changes not put back"
+    )
 }

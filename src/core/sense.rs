@@ -89,7 +89,7 @@ fn ask(model: &Model, probe: &Probe) -> (Answer, String, Option<Source>) {
             let status = health.map(|h| h.status.map_or_else(|| "no answer".to_owned(), |s| s.to_string()));
             match (health, status) {
                 (Some(h), Some(status)) => {
-                    let up = if h.is_up() { "up" } else { "down" };
+                    let up = h.word();
                     (Answer::Word(up.into()), format!("{up} ({status})"), Some(Source::Web))
                 }
                 _ => unknown(Source::Web),

@@ -179,6 +179,7 @@ impl Kit {
     /// With a live world: web 2, worker 1, a Ready server, a healthy service.
     pub fn live() -> Kit {
         let mut kit = Kit::new();
+        kit.send(Msg::Looked { held: None });
         kit.standing(Source::Kubernetes, Phase::Live);
         kit.standing(Source::Azure, Phase::Polling { every_s: 30 });
         kit.standing(Source::Monitor, Phase::Polling { every_s: 60 });

@@ -4,19 +4,23 @@ use crossterm::event::{Event as Input, KeyEvent, KeyEventKind, MouseButton, Mous
 
 use super::act;
 use super::effect::Effect;
+use super::follow::{self, News};
 use super::keymap;
-use super::layout::inner;
+use super::layout::{self, inner};
 use super::model::{Bookmark, Level, Model};
 use super::msg::Msg;
 use super::overlays;
 use super::panes::{self, checklist};
 use super::run::run;
 use super::session::{self, Session};
-use crate::domain::{Update, Utc, clock};
-use crate::incident::{Entry, Event};
+use crate::domain::{Update, Utc, clock, text};
+use crate::incident::{Entry, Event, Mark};
 
 /// After this long without a key the person counts as away.
 const AWAY: chrono::Duration = chrono::Duration::seconds(60);
+
+/// A clock that goes back less than this was only corrected.
+const CLOCK_SLACK: chrono::Duration = chrono::Duration::seconds(5);
 
 /// Takes in one message; says what is to be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
@@ -24,6 +28,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Tick { now } => tick(model, now),
         Msg::Input { input } => on_input(model, input),
         Msg::News { update, at } => on_news(model, update, at),
+        Msg::Looked { held } => {
+            model.looking = false;
+            if let Some(why) = &held {
+                model.tell(Level::Error, why.clone());
+            }
+            model.held = held;
+            Vec::new()
+        }
         Msg::Opened { entries, resumed, notes } => opened(model, entries, resumed, notes),
         Msg::Journalled { entries } => journalled(model, entries),
         Msg::JournalFailed { why } => {
@@ -31,8 +43,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Acted { id, action, outcome } => act::acted(model, id, action, outcome),
-        Msg::Copied { chars } => {
-            model.tell(Level::Info, format!("Copied {chars} characters."));
+        Msg::Copied { text } => {
+            model.tell(Level::Info, format!("Sent to the terminal's clipboard: {}", text::fit(&text, 60)));
             Vec::new()
         }
         Msg::Trouble { what } => {
@@ -60,7 +72,11 @@ pub fn settle(model: &mut Model) {
 }
 
 fn tick(model: &mut Model, now: Utc) -> Vec<Effect> {
-    model.now = model.now.max(now);
+    let back = model.now - now;
+    model.now = now;
+    if back > CLOCK_SLACK && model.is_armed() {
+        return act::disarm(model, "the machine's clock was set back");
+    }
     if model.armed_until.is_some_and(|until| until <= model.now) {
         return act::disarm(model, "the time is up");
     }
@@ -68,12 +84,15 @@ fn tick(model: &mut Model, now: Utc) -> Vec<Effect> {
 }
 
 fn on_news(model: &mut Model, update: Update, at: Utc) -> Vec<Effect> {
-    let deployment = match &update {
-        Update::DeploymentChanged { deployment } => Some(deployment.key.clone()),
-        _ => None,
+    let news = match &update {
+        Update::DeploymentChanged { deployment } => {
+            News { deployment: Some(deployment.key.clone()), listed: None }
+        }
+        Update::Deployments { .. } => News { deployment: None, listed: Some(at) },
+        _ => News::default(),
     };
     let changes = model.world.apply(update, at);
-    session::on_news(model, &changes, deployment.as_ref())
+    follow::on_news(model, &changes, &news)
 }
 
 fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<String>) -> Vec<Effect> {
@@ -81,7 +100,10 @@ fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<Stri
     let id = session.state.facts.as_ref().map(|f| f.incident.clone()).unwrap_or_default();
     let uncertain = session.state.open_actions().count();
     model.session = Some(session);
+    model.looking = false;
     model.armed_until = None;
+    model.drift_told.clear();
+    model.awaiting.clear();
     select_current(model);
     if !resumed {
         model.tell(Level::Info, format!("Incident {id} is open and on record."));
@@ -96,6 +118,7 @@ fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<Stri
     if uncertain > 0 {
         notes.push(format!("{uncertain} changes without an outcome on record"));
     }
+    notes.extend(runbook_changed(model));
     let mut events = vec![Event::Resumed { notes }];
     events.extend(
         model.session.as_ref().filter(|s| s.state.plan.is_none()).and(model.runbook()).map(session::plan),
@@ -103,10 +126,43 @@ fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<Stri
     vec![Effect::Journal(events)]
 }
 
+/// What to say if the incident's runbook is not the one it was opened with.
+fn runbook_changed(model: &mut Model) -> Option<String> {
+    let pinned = model.session.as_ref()?.state.facts.as_ref()?.runbook.clone();
+    let what = match model.runbook() {
+        Some(now) if now.sha256 == pinned.sha256 => return None,
+        Some(now) => {
+            format!("the runbook has changed since: version {} then, {} now", pinned.version, now.version)
+        }
+        None => format!("the runbook `{}` is not here any more", pinned.id),
+    };
+    model.tell(Level::Error, format!("Look out: {what}."));
+    Some(what)
+}
+
+/// What a line on disk allows to be said.
+fn tell_journalled(model: &mut Model, event: &Event) {
+    match event {
+        Event::Armed { until } => {
+            model.armed_until = Some(*until);
+            let minutes = (*until - model.now).num_seconds().max(0).div_euclid(60);
+            model.tell(
+                Level::Warning,
+                format!("ARMED for {minutes} minutes. :disarm goes back to read-only."),
+            );
+        }
+        Event::Noted { text, .. } if text.starts_with(session::UPDATE_SENT) => {
+            model.tell(Level::Info, format!("On record: {text}."));
+        }
+        _ => {}
+    }
+}
+
 fn journalled(model: &mut Model, entries: Vec<Entry>) -> Vec<Effect> {
     let mut effects = Vec::new();
     for entry in entries {
         effects.extend(act::on_journalled(model, &entry));
+        tell_journalled(model, &entry.event);
         let closed = matches!(entry.event, Event::Closed { .. });
         let answered = matches!(entry.event, Event::Answered { .. });
         let finished = matches!(entry.event, Event::Finished { .. });
@@ -114,11 +170,11 @@ fn journalled(model: &mut Model, entries: Vec<Entry>) -> Vec<Effect> {
             session.push(entry);
         }
         if finished {
-            effects.extend(session::on_finished(model));
+            effects.extend(follow::on_finished(model));
         }
         if answered {
             model.away.bookmark = None;
-            select_current(model);
+            select_next(model);
         }
         if closed {
             let id = model.session.take().and_then(|s| s.state.facts).map(|f| f.incident).unwrap_or_default();
@@ -127,6 +183,19 @@ fn journalled(model: &mut Model, entries: Vec<Entry>) -> Vec<Effect> {
         }
     }
     effects
+}
+
+/// After an answer: the next open item below it, else the first open one.
+fn select_next(model: &mut Model) {
+    let answered = model.session.as_ref().and_then(|s| s.state.last_answered.clone());
+    let next = model.runbook().and_then(|r| {
+        let after = r.items().skip_while(|i| answered.as_ref() != Some(&i.id)).skip(1);
+        after.into_iter().find(|i| checklist::mark(model, &i.id) == Mark::Open).map(|i| i.id.clone())
+    });
+    match next {
+        Some(id) => model.panes.checklist.selected = Some(checklist::Row::Item(id)),
+        None => select_current(model),
+    }
 }
 
 fn select_current(model: &mut Model) {
@@ -150,6 +219,12 @@ fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
             if let Some(since) = model.away.unfocused.take().filter(|s| model.now - *s >= AWAY) {
                 bookmark(model, since);
             }
+            Vec::new()
+        }
+        // What cannot be seen must not be acted on.
+        Input::Key(_) | Input::Mouse(_) | Input::Paste(_)
+            if layout::too_small(model.size.0, model.size.1) =>
+        {
             Vec::new()
         }
         Input::Paste(text) => {
@@ -182,7 +257,9 @@ fn bookmark(model: &mut Model, since: Utc) {
         sensing: session.resense,
         last_done: session.state.last_answered.as_ref().and_then(title),
         current: checklist::current(model).map(|i| i.title.clone()),
-        changed: changed.map(|c| format!("{} {}", clock::london_hm(c.at), c.what)).collect(),
+        changed: changed
+            .map(|c| format!("{} {}: {}", clock::london_hm(c.at), c.source.word(), c.what))
+            .collect(),
     });
 }
 

@@ -17,6 +17,10 @@ pub enum WhenError {
     DoesNotExist(String),
     #[error("{text} happens twice in London that night: type `{text} BST` ({bst}) or `{text} GMT` ({gmt})")]
     Twice { text: String, bst: String, gmt: String },
+    #[error("{text}: London has {there} at that time. Type it without a zone, or in UTC (…Z)")]
+    WrongZone { text: String, there: String },
+    #[error("{text} today is still to come ({today}). If you mean yesterday, type `{yesterday}`")]
+    WhichDay { text: String, yesterday: String, today: String },
     #[error("{0} is in the future")]
     Future(String),
 }
@@ -40,7 +44,22 @@ pub fn parse(text: &str, now: Utc) -> Result<Utc, WhenError> {
             };
             match resolve(today.and_time(time), zone, given) {
                 Ok(at) if at <= now => at,
-                Ok(_) => resolve(today.pred_opt().unwrap_or(today).and_time(time), zone, given)?,
+                // Just ahead of now is a slip of the fingers and not yesterday.
+                Ok(at) if at - now <= Duration::minutes(15) => {
+                    return Err(WhenError::Future(clock::both(at)));
+                }
+                Ok(today_at) => {
+                    let yesterday = resolve(today.pred_opt().unwrap_or(today).and_time(time), zone, given)?;
+                    // A bare time that was half a day ago may as well be a mistake: the day has to be said.
+                    if now - yesterday > Duration::hours(8) {
+                        return Err(WhenError::WhichDay {
+                            text: given.to_owned(),
+                            yesterday: format!("{} {given}", yesterday.with_timezone(&London).date_naive()),
+                            today: clock::both(today_at),
+                        });
+                    }
+                    yesterday
+                }
                 Err(e) => return Err(e),
             }
         }
@@ -73,9 +92,14 @@ fn clock_time(text: &str) -> Option<NaiveTime> {
 }
 
 fn resolve(local: NaiveDateTime, zone: Zone, text: &str) -> Result<Utc, WhenError> {
+    let named = |at: Utc, name: &str| {
+        let there = at.with_timezone(&London).format("%Z").to_string();
+        if there == name { Ok(at) } else { Err(WhenError::WrongZone { text: text.to_owned(), there }) }
+    };
     match zone {
-        Zone::Utc | Zone::Gmt => Ok(local.and_utc()),
-        Zone::Bst => Ok((local - Duration::hours(1)).and_utc()),
+        Zone::Utc => Ok(local.and_utc()),
+        Zone::Gmt => named(local.and_utc(), "GMT"),
+        Zone::Bst => named((local - Duration::hours(1)).and_utc(), "BST"),
         Zone::London => match London.from_local_datetime(&local) {
             LocalResult::Single(at) => Ok(at.to_utc()),
             LocalResult::None => Err(WhenError::DoesNotExist(text.to_owned())),
@@ -106,6 +130,7 @@ mod tests {
 
     #[test]
     fn a_time_not_yet_come_today_was_yesterday() {
+        assert!(matches!(parse("23:59", at("2026-11-20T13:23:00Z")), Err(WhenError::WhichDay { .. })));
         assert_eq!(parse("23:50", at("2026-11-20T00:10:00Z")).unwrap(), at("2026-11-19T23:50:00Z"));
     }
 
@@ -122,6 +147,8 @@ mod tests {
     #[test]
     fn nonsense_and_the_future_are_refused() {
         let now = at("2026-11-20T10:00:00Z");
+        assert!(matches!(parse("10:05", now), Err(WhenError::Future(_))), "not yesterday");
+        assert!(matches!(parse("09:30 BST", now), Err(WhenError::WrongZone { .. })));
         assert!(matches!(parse("soon", now), Err(WhenError::NotATime(_))));
         assert!(matches!(parse("2026-11-21 10:00", now), Err(WhenError::Future(_))));
     }

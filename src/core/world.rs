@@ -27,8 +27,12 @@ pub struct Change {
     pub at: Utc,
     pub source: Source,
     pub what: String,
+    /// The deployment it is about, by name.
+    pub deployment: Option<String>,
     /// Belongs on the record of an open incident.
     pub major: bool,
+    /// Went on record: the timeline shows the record's line instead.
+    pub recorded: bool,
 }
 
 impl World {
@@ -54,6 +58,11 @@ impl World {
     /// Takes in news; returns what changed.
     pub fn apply(&mut self, update: Update, at: Utc) -> Vec<Change> {
         let mut changes = Vec::new();
+        let about = match &update {
+            Update::DeploymentChanged { deployment } => Some(deployment.key.name.clone()),
+            Update::DeploymentGone { key } => Some(key.name.clone()),
+            _ => None,
+        };
         match update {
             Update::Standing { source, phase, next_try } => {
                 self.stand(source, phase, next_try, at, &mut changes)
@@ -82,6 +91,9 @@ impl World {
         }
         for found in &mut changes {
             found.id = self.next_change;
+            if found.deployment.is_none() {
+                found.deployment.clone_from(&about);
+            }
             self.next_change += 1;
             self.changes.push_back(found.clone());
         }
@@ -110,6 +122,7 @@ impl World {
         let fresh: BTreeMap<_, _> = all.into_iter().map(|d| (d.key.clone(), d)).collect();
         if let Some(old) = &self.deployments.value {
             for (key, was) in old {
+                let first = out.len();
                 match fresh.get(key) {
                     Some(now) => note_deployment(was, now, at, out),
                     None => out.push(change(
@@ -118,6 +131,9 @@ impl World {
                         format!("deployment {} is gone", key.name),
                         true,
                     )),
+                }
+                for found in out.iter_mut().skip(first) {
+                    found.deployment = Some(key.name.clone());
                 }
             }
         }
@@ -159,9 +175,9 @@ impl World {
 
     fn health_told(&mut self, health: Health, at: Utc, out: &mut Vec<Change>) {
         if let Some(was) = &self.health.value
-            && was.is_up() != health.is_up()
+            && was.word() != health.word()
         {
-            let what = if health.is_up() { "service is up" } else { "service is down" };
+            let what = format!("service is {}", health.word());
             let status = health.status.map_or_else(|| "no answer".to_owned(), |s| s.to_string());
             out.push(change(at, Source::Web, format!("{what} ({status})"), true));
         }
@@ -182,7 +198,7 @@ pub fn trouble(phase: &Phase) -> String {
 }
 
 fn change(at: Utc, source: Source, what: String, major: bool) -> Change {
-    Change { id: 0, at, source, what, major }
+    Change { id: 0, at, source, what, deployment: None, major, recorded: false }
 }
 
 fn note_deployment(was: &Deployment, now: &Deployment, at: Utc, out: &mut Vec<Change>) {

@@ -41,6 +41,11 @@ pub fn both(at: Utc) -> String {
     format!("{} / {}", london_day(at), utc_hm(at))
 }
 
+/// London's date at `at`.
+pub fn london_date(at: Utc) -> chrono::NaiveDate {
+    at.with_timezone(&London).date_naive()
+}
+
 /// `20 Nov 14:03 GMT`: London's date and clock.
 pub fn london_day(at: Utc) -> String {
     at.with_timezone(&London).format("%d %b %H:%M %Z").to_string()

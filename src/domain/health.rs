@@ -13,6 +13,16 @@ pub struct Health {
 }
 
 impl Health {
+    /// `up`; `down` where nothing serves the page (502, 503, 504); `failing` where something answers and is not well:
+    /// a service that fails may still write.
+    pub fn word(&self) -> &'static str {
+        match self.status {
+            Some(200..300) => "up",
+            Some(502..=504) => "down",
+            _ => "failing",
+        }
+    }
+
     /// True for a 2xx answer.
     pub fn is_up(&self) -> bool {
         self.status.is_some_and(|s| (200..300).contains(&s))

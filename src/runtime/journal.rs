@@ -1,6 +1,8 @@
 //! The journal's own thread: it alone writes, in the order asked for, and answers when the line is on disk.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -18,7 +20,22 @@ enum Order {
 /// The end that the loop holds.
 #[derive(Debug)]
 pub struct Writer {
-    orders: mpsc::UnboundedSender<Order>,
+    /// `None` only while it is dropped.
+    orders: Option<mpsc::UnboundedSender<Order>>,
+    /// Closes when the thread has written everything.
+    done: std::sync::mpsc::Receiver<()>,
+}
+
+/// Leaving waits until what was asked for is on disk; a disk that hangs is waited for this long.
+const LEAVING: Duration = Duration::from_secs(2);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.orders = None;
+        if self.done.recv_timeout(LEAVING) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("the journal did not end in time: its last lines may be missing");
+        }
+    }
 }
 
 impl Writer {
@@ -32,23 +49,37 @@ impl Writer {
         // Unbounded because an order must never be dropped; it is fed by keys and by at most a few changes a frame.
         let (orders, mut inbox) = mpsc::unbounded_channel();
         let target = target.clone();
+        let (alive, done) = std::sync::mpsc::channel();
         std::thread::Builder::new().name("journal".into()).spawn(move || {
-            let mut journal = resume(&dir, &target, &answers);
+            let _alive: std::sync::mpsc::Sender<()> = alive;
+            let (mut journal, held) = match resume(&dir, &target, &answers) {
+                Ok(journal) => (journal, None),
+                Err(why) => (None, Some(why)),
+            };
+            say(&answers, Msg::Looked { held });
             while let Some(order) = inbox.blocking_recv() {
                 carry_out(order, &mut journal, &dir, &who, &answers);
             }
         })?;
-        Ok(Writer { orders })
+        Ok(Writer { orders: Some(orders), done })
     }
 
     /// Creates a journal for a new incident.
     pub fn open(&self, event: Event, at: Utc) {
-        let _ = self.orders.send(Order::Open { event, at });
+        self.send(Order::Open { event, at });
     }
 
     /// Appends events.
     pub fn append(&self, events: Vec<Event>, at: Utc) {
-        let _ = self.orders.send(Order::Append { events, at });
+        self.send(Order::Append { events, at });
+    }
+}
+
+impl Writer {
+    fn send(&self, order: Order) {
+        if self.orders.as_ref().is_none_or(|o| o.send(order).is_err()) {
+            tracing::error!("the journal's thread has ended");
+        }
     }
 }
 
@@ -102,45 +133,61 @@ fn carry_out(
     }
 }
 
-/// The newest open incident of the target, read again and locked.
-fn resume(dir: &Path, target: &Target, answers: &mpsc::Sender<Msg>) -> Option<Journal> {
+/// The newest open incident of the target, read again and locked. `Err` says why there is one that cannot be written
+/// here: nobody may begin another beside it.
+fn resume(dir: &Path, target: &Target, answers: &mpsc::Sender<Msg>) -> Result<Option<Journal>, String> {
     let found = match list::list(dir) {
         Ok(found) => found,
         Err(e) => {
             say(answers, Msg::Trouble { what: format!("Open incidents cannot be looked for: {e}") });
-            return None;
+            return Ok(None);
         }
-    };
-    let ours = |s: &&list::Summary| {
-        s.is_open()
-            && s.service == target.service
-            && s.environment == target.environment
-            && s.place.as_ref().is_none_or(|p| *p == target.cluster)
     };
     for broken in found.iter().filter(|s| s.damage.is_some() && s.opened_at.is_none()) {
         let what =
             format!("Journal {} cannot be read: {}", broken.id, broken.damage.clone().unwrap_or_default());
         say(answers, Msg::Trouble { what });
     }
-    let summary = found.iter().find(ours)?;
+    let same_service = |s: &&list::Summary| {
+        s.is_open() && s.service == target.service && s.environment == target.environment
+    };
+    let here = |s: &&list::Summary| s.place.as_ref().is_none_or(|p| *p == target.cluster);
+    let mut open = found.iter().filter(same_service).filter(here);
+    let newest = open.next();
+    let others: Vec<&str> = open.map(|s| s.id.as_str()).collect();
+    if !others.is_empty() {
+        let what = format!(
+            "Older incidents of this service are still open: {}. `drtui incident list` shows them.",
+            others.join(", ")
+        );
+        say(answers, Msg::Trouble { what });
+    }
+    if target.sandbox.is_none() {
+        for elsewhere in found.iter().filter(same_service).filter(|s| !here(s)) {
+            let place = elsewhere.place.clone().unwrap_or_default();
+            let what = format!(
+                "Incident {} of this service is open on {place}, which is not this cluster.",
+                elsewhere.id
+            );
+            say(answers, Msg::Trouble { what });
+        }
+    }
+    let Some(summary) = newest else { return Ok(None) };
     match Journal::open(&summary.path) {
         Ok((journal, entries)) => {
             let notes = journal.mended().map(str::to_owned).into_iter().collect();
             say(answers, Msg::Opened { entries, resumed: true, notes });
-            Some(journal)
+            Ok(Some(journal))
         }
         Err(e) => {
             let advice = match &e {
-                JournalError::Damaged { .. } => {
-                    format!(" `drtui incident show {} --readable-part` shows what can be read.", summary.id)
-                }
-                _ => String::new(),
+                JournalError::Damaged { .. } => format!(
+                    " `drtui incident show {} --readable-part` shows what can be read; move the file away to begin anew.",
+                    summary.id
+                ),
+                _ => " Work there, or end that cockpit first.".to_owned(),
             };
-            say(
-                answers,
-                Msg::Trouble { what: format!("Incident {} is not resumed: {e}.{advice}", summary.id) },
-            );
-            None
+            Err(format!("Incident {} is open and not resumed here: {e}.{advice}", summary.id))
         }
     }
 }

@@ -158,6 +158,7 @@ impl Cockpit {
             dirty = true;
             self.flush_recording();
             if self.model.quit {
+                self.goodbye();
                 return Ok(ExitCode::SUCCESS);
             }
             if urgent || drawn.elapsed() >= FRAME {
@@ -186,6 +187,18 @@ impl Cockpit {
         self.step(Msg::Input { input: event });
     }
 
+    /// Gives the terminal back and says on it what stays open.
+    fn goodbye(&mut self) {
+        self.guard.leave();
+        if let Some(facts) = self.model.session.as_ref().and_then(|s| s.state.facts.as_ref()) {
+            let open = self.model.session.as_ref().map_or(0, |s| s.state.open_undo().count());
+            println!(
+                "Incident {} stays open, {open} changes are not put back. drtui resumes it here.",
+                facts.incident
+            );
+        }
+    }
+
     fn flush_recording(&mut self) {
         if let Some(Err(e)) = self.recorder.as_mut().map(Recorder::flush) {
             self.recording_stopped(&e);
@@ -200,7 +213,7 @@ impl Cockpit {
 
     /// Gives one message to the model and carries out what it asks for.
     fn step(&mut self, msg: Msg) {
-        if let Some(Err(e)) = self.recorder.as_mut().map(|r| r.write(&msg)) {
+        if let Some(Err(e)) = self.recorder.as_mut().map(|r| r.write(&msg.for_recording(&self.model))) {
             self.recording_stopped(&e);
         }
         for effect in update(&mut self.model, msg) {
@@ -241,9 +254,15 @@ impl Cockpit {
 
     fn copy(&mut self, text: &str) {
         let copy = clipboard::encode(text, self.through);
-        let chars = copy.chars;
-        self.or_say(|guard| guard.send(&copy.sequence));
-        self.step(Msg::Copied { chars });
+        if let Err(e) = self.guard.send(&copy.sequence) {
+            self.step(Msg::Trouble { what: format!("Not copied: {e}") });
+        } else if copy.cut {
+            self.step(Msg::Trouble {
+                what: format!("Copied only the first {} characters: no terminal takes more.", copy.chars),
+            });
+        } else {
+            self.step(Msg::Copied { text: text.to_owned() });
+        }
     }
 
     fn suspend(&mut self) {

@@ -58,10 +58,12 @@ fn arming<'a>(model: &Model, theme: &Theme) -> Span<'a> {
 
 fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     let Some(facts) = model.session.as_ref().and_then(|s| s.state.facts.as_ref()) else {
-        return Line::from(vec![
-            Span::styled(" no incident open ", theme.style(Role::Dim)),
-            Span::styled("· i opens one", theme.style(Role::Dim)),
-        ]);
+        let words = if model.looking {
+            " looking for an open incident…"
+        } else {
+            " no incident open · i opens one"
+        };
+        return Line::styled(words, theme.style(Role::Dim));
     };
     let since = |at| clock::minutes(model.now - at);
     let mut parts = vec![format!("declared {} ago", since(facts.opened_at))];
@@ -69,7 +71,9 @@ fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
         parts.push(format!("noticed {} ago", since(at)));
     }
     parts.push(facts.disrupted_at.map_or("began: not known".into(), |at| format!("began {} ago", since(at))));
-    let rto = model.runbook().and_then(|r| r.rto_minutes);
+    // As promised when the incident opened, whatever the runbook says today.
+    let plan = model.session.as_ref().and_then(|s| s.state.plan.as_ref());
+    let rto = plan.map_or_else(|| model.runbook().and_then(|r| r.rto_minutes), |p| p.rto_minutes);
     let origin = facts.disrupted_at.or(facts.detected_at).unwrap_or(facts.opened_at);
     let (rto_text, late) = match rto {
         Some(minutes) => {
@@ -126,7 +130,7 @@ fn sources<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
         let down = health.is_some_and(|h| !h.is_up());
         let words = match health {
             Some(health) => {
-                let up = if health.is_up() { "UP" } else { "DOWN" };
+                let up = health.word().to_uppercase();
                 let status = health.status.map_or_else(|| "no answer".into(), |s| s.to_string());
                 format!("service {up} ({status})")
             }
@@ -194,7 +198,11 @@ pub fn toast(model: &Model, theme: &Theme, footer: Rect, frame: &mut Frame<'_>) 
         Level::Warning => ("!", Role::Warn),
         Level::Error => ("✗", Role::Danger),
     };
-    let tail = if message.level == Level::Error { "  (Esc)" } else { "" };
+    let tail = match (message.level, model.errors_waiting()) {
+        (Level::Error, n) if n > 1 => format!("  (Esc; {} more)", n - 1),
+        (Level::Error, _) => "  (Esc)".to_owned(),
+        _ => String::new(),
+    };
     let lines = super::parts::wrap(&format!("{sign} {}{tail}", message.text), footer.width.saturating_sub(2));
     let height = (lines.len() as u16).clamp(1, 4);
     let y = (footer.y + 1).saturating_sub(height);

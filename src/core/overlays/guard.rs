@@ -26,6 +26,9 @@ pub struct Step {
     pub due: Option<String>,
 }
 
+/// No change takes more lines than that to show.
+const LINES_MOST: usize = 12;
+
 /// The dialog.
 #[derive(Debug, Clone)]
 pub struct Guard {
@@ -37,7 +40,7 @@ pub struct Guard {
     /// The button with the focus: false is Cancel.
     pub go: bool,
     pub hint: Option<String>,
-    /// First step shown, when they do not all fit.
+    /// First line shown, when they do not all fit.
     pub top: usize,
 }
 
@@ -60,7 +63,7 @@ impl Guard {
             }
             KeyCode::Tab | KeyCode::BackTab => self.go = !self.go,
             KeyCode::Left | KeyCode::Right if self.typed.is_none() => self.go = !self.go,
-            KeyCode::Down => self.top = (self.top + 1).min(self.steps.len().saturating_sub(1)),
+            KeyCode::Down => self.top = (self.top + 1).min(self.steps.len() * LINES_MOST),
             KeyCode::Up => self.top = self.top.saturating_sub(1),
             KeyCode::Enter => return self.enter(model),
             KeyCode::Char('y') if self.typed.is_none() => return act::accept(model, self),

@@ -8,7 +8,7 @@ pub mod palette;
 pub mod prompt;
 pub mod reader;
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
@@ -36,6 +36,18 @@ pub fn open(model: &mut Model, overlay: Overlay) {
 
 /// Gives a key to the top overlay. It is taken off first; a handler that stays puts itself back.
 pub fn key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+    if let (KeyCode::Char(c), true) =
+        (key.code, key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT))
+    {
+        match c {
+            'c' => return self::key(model, &KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE)),
+            'z' => return vec![Effect::Suspend],
+            'l' => return vec![Effect::Redraw],
+            // Ctrl-Y is not y: only fields have a use for the rest (Ctrl-U, Ctrl-W, …).
+            _ if !takes_text(model.overlays.last()) => return Vec::new(),
+            _ => {}
+        }
+    }
     match model.overlays.pop() {
         Some(Overlay::Reader(it)) => it.key(model, key),
         Some(Overlay::Palette(it)) => it.key(model, key),
@@ -45,6 +57,15 @@ pub fn key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         Some(Overlay::Ledger(it)) => it.key(model, key),
         Some(Overlay::Opening(it)) => it.key(model, key),
         None => Vec::new(),
+    }
+}
+
+fn takes_text(overlay: Option<&Overlay>) -> bool {
+    match overlay {
+        Some(Overlay::Palette(_) | Overlay::Prompt(_) | Overlay::Opening(_)) => true,
+        Some(Overlay::Guard(guard)) => guard.typed.is_some(),
+        Some(Overlay::Reader(reader)) => reader.page == reader::Page::Help,
+        _ => false,
     }
 }
 

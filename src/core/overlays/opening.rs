@@ -5,9 +5,9 @@ use tui_input::Input;
 
 use super::{Overlay, edit, open};
 use crate::core::effect::Effect;
-use crate::core::model::Model;
+use crate::core::model::{Level, Model};
 use crate::core::when;
-use crate::domain::Utc;
+use crate::domain::{Utc, clock};
 use crate::incident::{Event, RunbookRef};
 
 /// The form. Fields: 0 runbook, 1 began, 2 noticed.
@@ -38,12 +38,20 @@ impl Opening {
             KeyCode::BackTab | KeyCode::Up => self.field = (self.field + 2) % 3,
             KeyCode::Left if self.field == 0 => self.runbook = self.runbook.saturating_sub(1),
             KeyCode::Right if self.field == 0 => self.runbook = (self.runbook + 1).min(last),
+            KeyCode::Enter if model.session.is_some() => {
+                model.tell(Level::Warning, "An incident is open already: :close ends it first.");
+                return Vec::new();
+            }
             KeyCode::Enter => match self.event(model) {
                 Ok(event) => return vec![Effect::OpenIncident(event)],
                 Err(why) => self.problem = Some(why),
             },
             _ => {
                 self.problem = None;
+                if self.field == 0 && matches!(key.code, KeyCode::Char(_)) {
+                    // Nothing that is typed gets lost: the next field takes it.
+                    self.field = 1;
+                }
                 if let Some(input) = self.field_mut() {
                     edit(input, key);
                 }
@@ -79,6 +87,17 @@ impl Opening {
             detected_at: Some(noticed),
             place: Some(model.target.cluster.clone()),
         })
+    }
+}
+
+impl Opening {
+    /// What a time field is understood as, in both clocks.
+    pub fn understood(&self, model: &Model, input: &Input) -> String {
+        match time(input, model.now) {
+            Ok(Some(at)) => format!("= {}", clock::both(at)),
+            Ok(None) => String::new(),
+            Err(_) => "?".into(),
+        }
     }
 }
 

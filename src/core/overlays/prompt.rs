@@ -7,7 +7,7 @@ use super::{Overlay, edit, open};
 use crate::core::effect::Effect;
 use crate::core::model::{Level, Model};
 use crate::core::panes::{self, PaneId};
-use crate::domain::Sensed;
+use crate::domain::{Sensed, text};
 use crate::incident::{Event, Mark};
 
 /// What the line is for.
@@ -32,8 +32,10 @@ pub enum Kind {
         undo: String,
         what: String,
     },
-    /// One sentence to close the incident with.
-    Close,
+    /// One sentence to close the incident with; `left` says what is left undone.
+    Close {
+        left: String,
+    },
 }
 
 /// The prompt.
@@ -62,7 +64,7 @@ impl Prompt {
             Kind::Override { title, .. } => format!("Override `{title}`: why? Your name goes on record"),
             Kind::Reopen { title, .. } => format!("Open `{title}` again: why?"),
             Kind::Waive { what, .. } => format!("Do NOT put back ({what}): why? Your name goes on record"),
-            Kind::Close => "Close the incident: one sentence for the record".into(),
+            Kind::Close { left } => format!("Close the incident ({left}): one sentence for the record"),
         }
     }
 
@@ -87,7 +89,7 @@ impl Prompt {
     }
 
     fn enter(self, model: &mut Model) -> Vec<Effect> {
-        let text = crate::domain::text::clean(self.input.value().trim());
+        let text = text::redact(&text::clean(self.input.value().trim()));
         if let Kind::Filter(_) = self.kind {
             return Vec::new();
         }
@@ -106,7 +108,7 @@ impl Prompt {
             }
             Kind::Reopen { item, title } => Event::Reopened { item, title, why: text },
             Kind::Waive { undo, .. } => Event::Waived { undo, reason: text },
-            Kind::Close => Event::Closed { summary: text },
+            Kind::Close { .. } => Event::Closed { summary: text },
         };
         vec![Effect::Journal(vec![event])]
     }

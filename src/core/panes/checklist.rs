@@ -3,9 +3,10 @@
 use crate::core::filter::Filter;
 use crate::core::model::Model;
 use crate::core::panes::PaneId;
+use crate::core::sense;
 use crate::domain::clock;
-use crate::incident::Mark;
-use crate::runbook::{Item, Section};
+use crate::incident::{Action, Mark};
+use crate::runbook::{Do, Item, Section};
 
 /// A row is a section's title or an item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +78,13 @@ pub fn current(model: &Model) -> Option<&Item> {
 /// The lines above the rows.
 pub fn head(model: &Model) -> Vec<Head> {
     let Some(runbook) = model.runbook() else {
-        return vec![Head::Invite("No runbook could be read: see messages (M)".into())];
+        let pinned = model.session.as_ref().map(|s| s.runbook_id().to_owned());
+        return vec![Head::Invite(match pinned {
+            Some(id) => {
+                format!("The incident's runbook `{id}` is not here: the journal and the undo ledger (L) are.")
+            }
+            None => "No runbook could be read: see messages (M).".into(),
+        })];
     };
     let condition = format!("{}: {}", runbook.title.to_uppercase(), runbook.condition);
     let goal = format!("Goal: {}", runbook.goal);
@@ -87,7 +94,12 @@ pub fn head(model: &Model) -> Vec<Head> {
         lines.extend(wrapped(&goal, width, most).map(Head::Goal));
     }
     if model.session.is_none() {
-        lines.push(Head::Invite("No incident is open. i opens one: its journal starts then.".into()));
+        let words = if model.looking {
+            "Looking for an open incident…"
+        } else {
+            "No incident is open: i opens one."
+        };
+        lines.push(Head::Invite(words.into()));
     }
     if !runbook.memory.is_empty() {
         lines.push(Head::Memory(runbook.memory.join(" · ").to_uppercase()));
@@ -138,6 +150,13 @@ pub fn detail_lines(lines: u16) -> u16 {
 
 pub fn copy_text(model: &Model) -> Option<String> {
     let item = selected(model)?;
+    if let Some(Do::Scale { scope, to }) = &item.action {
+        let line = |d: &crate::domain::Deployment| {
+            Action::Scale { deployment: d.key.clone(), from: d.wanted, to: *to }.command_line()
+        };
+        let lines: Vec<String> = sense::in_scope(model, scope).map(line).collect();
+        return Some(lines.join("\n"));
+    }
     item.commands
         .first()
         .cloned()

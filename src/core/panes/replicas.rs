@@ -3,7 +3,6 @@
 use crate::core::filter::Filter;
 use crate::core::model::Model;
 use crate::domain::{Deployment, DeploymentKey};
-use crate::incident::Action;
 
 /// The deployments that pass the filter, the service's own first.
 pub fn rows(model: &Model) -> Vec<DeploymentKey> {
@@ -29,12 +28,19 @@ pub fn was(model: &Model, key: &DeploymentKey) -> Option<i32> {
     model.session.as_ref()?.open_capture(key).map(|(_, replicas)| replicas)
 }
 
-/// The count this incident last set, where the deployment wants another one now: someone scaled it meanwhile.
+/// The count this incident last set, where the deployment wants another one now: someone scaled it meanwhile. What an
+/// autoscaler makes of it within its bounds is no drift.
 pub fn drift(model: &Model, d: &Deployment) -> Option<i32> {
     let set = model.session.as_ref()?.last_set(&d.key)?;
-    let ours = |p: &crate::core::model::Pending| matches!(&p.action, Action::Scale { deployment, .. } if *deployment == d.key);
-    let moving = model.awaiting.get(&d.key) == Some(&d.wanted) || model.pending.values().any(ours);
-    (set != d.wanted && !moving).then_some(set)
+    let moving = model.awaiting.get(&d.key).is_some_and(|(from, _)| *from == d.wanted)
+        || model.pending.values().any(|p| p.is_about(&d.key));
+    let steered = set > 0 && is_steered(d);
+    (set != d.wanted && !moving && !steered).then_some(set)
+}
+
+/// True if the count may be the autoscaler's doing.
+pub fn is_steered(d: &Deployment) -> bool {
+    d.hpa.as_ref().is_some_and(|h| (h.min..=h.max).contains(&d.wanted))
 }
 
 /// A deployment's state in words: `ready`, `2 of 4 ready`, `stopped`, `stopping, 1 left`, a waiting reason, drift.

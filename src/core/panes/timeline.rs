@@ -24,15 +24,18 @@ pub enum Kind {
 
 /// All rows that pass the filter, oldest first. News that the journal holds too is shown once.
 pub fn rows(model: &Model) -> Vec<Row> {
-    let mut filter = Filter::new(&model.panes.timeline.filter);
+    let text = model.panes.timeline.filter.trim();
+    let mut filter = Filter::new(text);
+    // Without a filter no line needs its words.
+    let all = text.is_empty();
     let mut rows = Vec::new();
     for entry in model.session.iter().flat_map(|s| s.entries.iter()) {
-        if filter.admits(&[("what", &words(&entry.event)), ("who", &entry.who)]) {
+        if all || filter.admits(&[("what", &words(&entry.event)), ("who", &entry.who)]) {
             rows.push(Row { at: entry.at, kind: Kind::Entry(entry.seq) });
         }
     }
     for change in news(model) {
-        if filter.admits(&[("what", &change.what)]) {
+        if all || filter.admits(&[("what", &change.what)]) {
             rows.push(Row { at: change.at, kind: Kind::News(change.id) });
         }
     }
@@ -46,8 +49,7 @@ pub fn total(model: &Model) -> usize {
 }
 
 fn news(model: &Model) -> impl Iterator<Item = &Change> {
-    let opened = model.session.as_ref().and_then(|s| s.entries.first()).map(|e| e.at);
-    model.world.changes.iter().filter(move |c| !(c.major && opened.is_some_and(|at| at <= c.at)))
+    model.world.changes.iter().filter(|c| !c.recorded)
 }
 
 pub fn entry(model: &Model, seq: u64) -> Option<&Entry> {

@@ -292,3 +292,95 @@ fn what_somebody_else_put_back_leaves_the_ledger_when_asked_for() {
     assert!(kit.model.overlays.is_empty() && kit.effects.is_empty(), "nothing is changed for it");
     assert!(kit.toast().contains("off the ledger"), "{}", kit.toast());
 }
+
+/// Web scaled to 0 and put back, the watch not there yet: u1 is still open.
+fn restoring() -> Kit {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.keys("b").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 2, 1));
+    assert_eq!(kit.model.session.as_ref().unwrap().state.open_undo().count(), 1);
+    kit
+}
+
+#[test]
+fn an_undo_that_ends_under_an_open_dialog_is_captured_anew() {
+    let mut kit = restoring();
+    kit.keys("s");
+    kit.news(scaled("rsm-production", 2, 2));
+    assert_eq!(kit.model.session.as_ref().unwrap().state.open_undo().count(), 0);
+    kit.text("production").keys("enter");
+    assert!(matches!(kit.effects.last(), Some(Effect::Run { .. })), "{:?}", kit.effects);
+    assert_eq!(
+        replicas::was(&kit.model, &key_of("rsm-production")),
+        Some(2),
+        "nothing to put back is on record"
+    );
+}
+
+#[test]
+fn a_late_ready_does_not_end_an_undo_that_a_new_change_needs() {
+    let mut kit = restoring();
+    kit.keys("s").text("production").keys("enter");
+    kit.news(scaled("rsm-production", 2, 2));
+    assert_eq!(
+        replicas::was(&kit.model, &key_of("rsm-production")),
+        Some(2),
+        "while the change is on its way"
+    );
+    kit.finish();
+    kit.news(scaled("rsm-production", 2, 2));
+    assert_eq!(replicas::was(&kit.model, &key_of("rsm-production")), Some(2), "after it");
+}
+
+#[test]
+fn what_an_autoscaler_makes_of_it_is_no_drift_and_ends_the_undo() {
+    let mut kit = restoring();
+    kit.news(scaled("rsm-production", 3, 3));
+    let map = kit.model.world.deployments.value.clone().unwrap();
+    assert_eq!(replicas::drift(&kit.model, &map[&key_of("rsm-production")]), None);
+    assert_eq!(kit.model.session.as_ref().unwrap().state.open_undo().count(), 0);
+}
+
+#[test]
+fn drift_that_comes_back_is_told_again() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.finish();
+    for wanted in [0, 5, 0, 5] {
+        kit.news(scaled("rsm-production", wanted, wanted));
+    }
+    let told = kit.journal().len();
+    let entries = &kit.model.session.as_ref().unwrap().entries;
+    assert_eq!(
+        entries.iter().filter(|e| format!("{:?}", e.event).contains("someone scaled it")).count(),
+        2,
+        "{told}"
+    );
+}
+
+#[test]
+fn keys_in_a_terminal_too_small_to_show_them_do_nothing() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s");
+    kit.send(crate::core::Msg::Input { input: crossterm::event::Event::Resize(38, 10) });
+    kit.text("production").keys("enter");
+    assert!(kit.effects.is_empty());
+    kit.send(crate::core::Msg::Input { input: crossterm::event::Event::Resize(80, 24) });
+    assert!(matches!(kit.model.overlays.last(), Some(Overlay::Guard(_))), "the dialog is still there");
+}
+
+#[test]
+fn a_flapping_deployment_does_not_fill_the_journal() {
+    let mut kit = Kit::incident();
+    for _ in 0..200 {
+        kit.news(scaled("rsm-production", 2, 1));
+        kit.news(scaled("rsm-production", 2, 2));
+        kit.news(scaled("somebody-elses", 2, 1));
+        kit.news(scaled("somebody-elses", 2, 2));
+    }
+    assert!(kit.journal().len() < 20, "{}", kit.journal().len());
+}

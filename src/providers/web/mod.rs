@@ -46,19 +46,14 @@ async fn poll(settings: WebSettings, url: String, sink: Sink, mut standing: Stan
                 Err(fault) => Err(fault),
             },
         };
-        let tell = |status, says| {
-            let health = Health { url: url.clone(), status, says };
-            sink(Update::Health { health }, chrono::Utc::now());
-        };
         match answer {
             Ok(answer) => {
-                tell(Some(answer.status), says(&answer));
+                let health = Health { url: url.clone(), status: Some(answer.status), says: says(&answer) };
+                sink(Update::Health { health }, chrono::Utc::now());
                 standing.well().await;
             }
-            Err(fault) => {
-                tell(None, words::plain(&fault.to_string()));
-                standing.failed(&fault).await;
-            }
+            // That we got no answer says nothing about the service: the last answer stays, with its age.
+            Err(fault) => standing.failed(&fault).await,
         }
     }
 }

@@ -15,8 +15,12 @@ pub fn draw(model: &Model, theme: &Theme, answer: &Answer, frame: &mut Frame<'_>
     let width = 84.min(frame.area().width);
     let dim = theme.style(Role::Dim);
     let mut lines = Vec::new();
-    for text in item.notes.iter().take(2) {
-        lines.extend(wrap(text, width - 4).into_iter().take(3).map(|l| Line::styled(l, dim)));
+    let notes: Vec<String> = item.notes.iter().flat_map(|n| wrap(n, width - 4)).collect();
+    let room = usize::from(frame.area().height).saturating_sub(14).clamp(2, 10);
+    let hidden = notes.len().saturating_sub(room);
+    lines.extend(notes.into_iter().take(room).map(|l| Line::styled(l, dim)));
+    if hidden > 0 {
+        lines.push(Line::styled(format!("… {hidden} lines more: v shows them"), theme.style(Role::Warn)));
     }
     lines.push(Line::default());
     match &choices.sensed {
@@ -62,6 +66,7 @@ pub fn draw(model: &Model, theme: &Theme, answer: &Answer, frame: &mut Frame<'_>
         keys.extend(hint(theme, "d", "do it"));
     }
     keys.extend(hint(theme, "n", "note"));
+    keys.extend(hint(theme, "v", "details"));
     keys.extend(hint(theme, "Esc", "leave"));
     lines.push(Line::from(keys));
     let inner = window(&item.title, Role::BorderFocus, theme, (width, lines.len() as u16 + 2), frame);

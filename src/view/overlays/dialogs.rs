@@ -64,18 +64,29 @@ pub fn ledger(model: &Model, theme: &Theme, it: &Ledger, frame: &mut Frame<'_>) 
     let first = (it.selected + 1).saturating_sub(usize::from(rows.height));
     let buffer = frame.buffer_mut();
     if records.is_empty() {
-        put(Line::styled("Nothing was changed so far.", theme.style(Role::Dim)), rows, buffer);
+        let words = if model.session.is_some() {
+            "Nothing was changed so far."
+        } else {
+            "No incident is open: there is no ledger."
+        };
+        put(Line::styled(words, theme.style(Role::Dim)), rows, buffer);
     }
     for (n, record) in records.iter().skip(first).take(usize::from(rows.height)).enumerate() {
         let (state, role) = match &record.ended {
             None => ("OPEN".to_owned(), Role::Warn),
             Some(end) if end.put_back => (format!("put back {}", clock::london_hm(end.at)), Role::Ok),
-            Some(end) => (format!("waived by {}", end.who), Role::Danger),
+            Some(_) => ("WAIVED".to_owned(), Role::Danger),
         };
+        let why = record
+            .ended
+            .as_ref()
+            .filter(|e| !e.put_back)
+            .map_or_else(String::new, |e| format!(" · {}: {}", e.who, e.words));
         let line = Line::from(vec![
             Span::styled(cell(&record.undo.id, 5), theme.style(Role::Key)),
             Span::styled(cell(&state, 20), theme.style(role)),
             Span::styled(model.target.shorten(&captured(&record.undo)), theme.style(Role::Text)),
+            Span::styled(why, theme.style(Role::Danger)),
         ]);
         put(line, nth(rows, n as u16), buffer);
         if first + n == it.selected {
@@ -134,6 +145,14 @@ pub fn opening(model: &Model, theme: &Theme, it: &Opening, frame: &mut Frame<'_>
     ]
     .concat();
     put(Line::from(keys), nth(inner, inner.height.saturating_sub(1)), buffer);
-    field("began    (blank: not known) ", &it.began, it.field == 1, theme, nth(inner, 5), frame);
-    field("noticed  (blank: now)       ", &it.noticed, it.field == 2, theme, nth(inner, 6), frame);
+    for (n, label, input) in
+        [(1, "began    (blank: not known) ", &it.began), (2, "noticed  (blank: now)       ", &it.noticed)]
+    {
+        let row = nth(inner, 4 + n as u16);
+        let half = Rect::new(row.x, row.y, row.width.min(54), row.height);
+        field(label, input, it.field == n, theme, half, frame);
+        let rest = Rect::new(row.x + half.width, row.y, row.width - half.width, row.height);
+        let words = format!(" {}", it.understood(model, input));
+        put(Line::styled(words, theme.style(Role::Info)), rest, frame.buffer_mut());
+    }
 }

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use super::field;
 use crate::core::Model;
 use crate::core::overlays::guard::{Guard, Step};
-use crate::view::parts::{hint, nth, put, window, wrap};
+use crate::view::parts::{cell, hint, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
 
 pub fn draw(model: &Model, theme: &Theme, guard: &Guard, frame: &mut Frame<'_>) {
@@ -34,16 +34,16 @@ pub fn draw(model: &Model, theme: &Theme, guard: &Guard, frame: &mut Frame<'_>) 
     );
     let foot = 5.min(inner.height.saturating_sub(1));
     let body = Rect::new(inner.x, inner.y + 1, inner.width, inner.height.saturating_sub(1 + foot));
-    let mut n = 0;
-    for line in steps.into_iter().skip(guard.top).flatten() {
-        if n < body.height {
-            put(line, nth(body, n), buffer);
-        }
-        n += 1;
+    let lines: Vec<Line<'_>> = steps.into_iter().flatten().collect();
+    // Never scrolled past the end.
+    let top = guard.top.min(lines.len().saturating_sub(usize::from(body.height)));
+    let hidden = lines.len().saturating_sub(top + usize::from(body.height));
+    for (n, line) in lines.into_iter().skip(top).take(usize::from(body.height)).enumerate() {
+        put(line, nth(body, n as u16), buffer);
     }
     let rest = Rect::new(inner.x, body.y + body.height, inner.width, foot);
-    if n > body.height {
-        let more = format!("… {} lines more: ↓ ↑ show them", n - body.height);
+    if hidden > 0 || top > 0 {
+        let more = format!("↓ {hidden} lines more, ↑ {top}");
         put(Line::styled(more, theme.style(Role::Warn)), nth(rest, 0), buffer);
     }
     buttons(theme, guard, rest, frame);
@@ -51,22 +51,20 @@ pub fn draw(model: &Model, theme: &Theme, guard: &Guard, frame: &mut Frame<'_>) 
 
 fn step<'a>(theme: &Theme, step: &Step, width: u16) -> Vec<Line<'a>> {
     let dim = theme.style(Role::Dim);
-    let mut lines = vec![
-        Line::from(vec![
-            Span::styled("target  ", dim),
-            Span::styled(step.target.clone(), theme.style(Role::Title)),
-        ]),
-        Line::from(vec![
-            Span::styled("now     ", dim),
-            Span::styled(step.old.clone(), theme.style(Role::Text)),
-            Span::styled("   →   ", dim),
-            Span::styled(step.new.clone(), theme.style(Role::Danger)),
-        ]),
-    ];
-    for (n, part) in wrap(&step.command, width.saturating_sub(8)).into_iter().enumerate() {
-        let lead = if n == 0 { "same as " } else { "        " };
-        lines.push(Line::from(vec![Span::styled(lead, dim), Span::styled(part, theme.style(Role::Info))]));
-    }
+    let mut lines = Vec::new();
+    let mut labelled = |label: &'static str, text: &str, role: Role| {
+        for (n, part) in wrap(text, width.saturating_sub(8)).into_iter().enumerate() {
+            let lead = if n == 0 { label } else { "" };
+            lines.push(Line::from(vec![
+                Span::styled(cell(lead, 8), dim),
+                Span::styled(part, theme.style(role)),
+            ]));
+        }
+    };
+    labelled("target", &step.target, Role::Title);
+    labelled("now", &step.old, Role::Text);
+    labelled("then", &step.new, Role::Danger);
+    labelled("same as", &step.command, Role::Info);
     let note = match (&step.capture, &step.undoes) {
         (Some(_), _) => Some("captured before the change; b puts it back exactly".to_owned()),
         (None, Some(id)) => Some(format!("puts back {id}")),

@@ -103,10 +103,7 @@ fn details<'a>(model: &Model, theme: &Theme, server: &Server, width: u16) -> Vec
     };
     let days = server.retention_days.map_or_else(String::new, |d| format!("kept {d} days · "));
     let storage = server.storage_gb.map_or_else(String::new, |g| format!("{g} GB · "));
-    let facts = format!(
-        "{}{} · {storage}HA {} · \"Ready\" is the control plane's word only",
-        days, server.tier, server.ha
-    );
+    let facts = format!("{}{} · {storage}HA {}", days, server.tier, server.ha);
     let mut lines: Vec<Line<'_>> = window.into_iter().map(|l| Line::styled(l, text)).collect();
     lines.push(Line::styled(facts, dim));
     match model.world.metrics.value.as_ref().and_then(|m| m.get(&server.name)) {

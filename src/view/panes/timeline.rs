@@ -8,7 +8,7 @@ use super::empty;
 use crate::core::Model;
 use crate::core::panes::PaneId;
 use crate::core::panes::timeline::{self, Kind, Row};
-use crate::domain::clock;
+use crate::domain::{Utc, clock};
 use crate::incident::{Event, Mark, Outcome};
 use crate::view::parts::{cell, highlight, mark_role, nth, put, row_style, wrap};
 use crate::view::theme::{Role, Theme};
@@ -57,7 +57,7 @@ fn text<'a>(model: &Model, theme: &Theme, row: &Row, width: u16) -> Line<'a> {
         },
     };
     let mut spans = vec![
-        Span::styled(format!("{} ", clock::london_hms(row.at)), theme.style(Role::Dim)),
+        Span::styled(format!("{} ", when(model, row.at)), theme.style(Role::Dim)),
         Span::styled(format!("{sign} "), theme.style(role)),
     ];
     if width >= 90 {
@@ -65,6 +65,13 @@ fn text<'a>(model: &Model, theme: &Theme, row: &Row, width: u16) -> Line<'a> {
     }
     spans.push(Span::styled(model.target.shorten(&timeline::text(model, row)), theme.style(role)));
     Line::from(spans)
+}
+
+/// The clock time; with day and zone where those are not today's and not the one in the pane's title.
+fn when(model: &Model, at: Utc) -> String {
+    let same = clock::london_date(at) == clock::london_date(model.now)
+        && clock::london_zone(at) == clock::london_zone(model.now);
+    if same { clock::london_hms(at) } else { clock::london_day(at) }
 }
 
 fn looks(event: &Event) -> (&'static str, Role) {

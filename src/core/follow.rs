@@ -1,0 +1,223 @@
+//! What follows from news while an incident is open: drift, undos that are seen to be put back, actions whose end was
+//! hidden by a crash, and what was said done before a resume.
+
+use chrono::Duration;
+
+use super::effect::Effect;
+use super::model::{Level, Model};
+use super::panes::replicas;
+use super::sense;
+use super::session::contradiction;
+use super::world::Change;
+use crate::domain::{Deployment, DeploymentKey, Phase, Source, Utc, Verdict};
+use crate::incident::{Action, Event, Mark, Outcome, UndoKind};
+
+/// A request that was under way at a crash may still land that late.
+const LATE: Duration = Duration::seconds(60);
+
+/// What the news were about.
+#[derive(Debug, Clone, Default)]
+pub struct News {
+    /// The one deployment they were about; `None` for anything else.
+    pub deployment: Option<DeploymentKey>,
+    /// When a whole list of deployments was true, if they were one.
+    pub listed: Option<Utc>,
+}
+
+/// What follows from news: drift, undos that are seen to be put back, actions whose end a crash hid, and what was
+/// said done before a resume.
+pub fn on_news(model: &mut Model, changes: &[Change], news: &News) -> Vec<Effect> {
+    if model.session.is_none() {
+        return Vec::new();
+    }
+    let mut events = observed(model, changes);
+    settle_awaiting(model, news);
+    events.extend(put_back(model));
+    events.extend(hidden_ends(model));
+    events.extend(drifts(model, news.deployment.as_ref()));
+    events.extend(resense(model));
+    if events.is_empty() { Vec::new() } else { vec![Effect::Journal(events)] }
+}
+
+/// A change is over and on record: the watch may have shown its end already.
+pub fn on_finished(model: &mut Model) -> Vec<Effect> {
+    let mut events = put_back(model);
+    // Somebody may have moved a deployment while our change to it was on its way.
+    events.extend(drifts(model, None));
+    if events.is_empty() { Vec::new() } else { vec![Effect::Journal(events)] }
+}
+
+/// What goes on record: the service's own, and not every beat of a deployment that flaps.
+fn observed(model: &mut Model, changes: &[Change]) -> Vec<Event> {
+    let Model { session, world, target, .. } = model;
+    let Some(session) = session else { return Vec::new() };
+    let mut events = Vec::new();
+    for change in changes.iter().filter(|c| c.major) {
+        let ours = change.deployment.as_ref().is_none_or(|name| target.owns(name));
+        if !ours || !session.may_record(change) {
+            continue;
+        }
+        if let Some(kept) = world.changes.iter_mut().rev().find(|c| c.id == change.id) {
+            kept.recorded = true;
+        }
+        events.push(Event::Observed { what: change.what.clone(), source: change.source.word().to_owned() });
+    }
+    events
+}
+
+/// The watch has shown a change of ours once the count is another one, or a list made after it shows the old one.
+fn settle_awaiting(model: &mut Model, news: &News) {
+    let Some(map) = &model.world.deployments.value else { return };
+    model.awaiting.retain(|key, (from, since)| {
+        map.get(key).is_some_and(|d| d.wanted == *from) && news.listed.is_none_or(|at| at <= *since)
+    });
+}
+
+/// Undos whose deployments the watch shows as captured, because a finished action put them back (wanted and ready), or
+/// because every change that they were captured for has failed.
+fn put_back(model: &mut Model) -> Vec<Event> {
+    let Model { session, world, pending, .. } = model;
+    let (Some(session), Some(map)) = (session, &world.deployments.value) else { return Vec::new() };
+    // An old value proves nothing.
+    if world.deployments.phase != Phase::Live {
+        return Vec::new();
+    }
+    let mut done = Vec::new();
+    for record in session.state.open_undo() {
+        let UndoKind::Replicas { deployment, replicas, .. } = &record.undo.kind;
+        let Some(d) = map.get(deployment) else { continue };
+        // A change that is on its way says more than what the watch shows before it.
+        if pending.values().any(|p| p.is_about(deployment)) || !is_back(d, *replicas) {
+            continue;
+        }
+        let name = &deployment.name;
+        if session.restored(record) && d.ready >= d.wanted.min(*replicas) {
+            let how = format!("{name}: {} wanted and {} ready, as captured", d.wanted, d.ready);
+            done.push((record.undo.id.clone(), how));
+        } else if session.untouched(record) {
+            let how = format!("{name}: the change was not made, {} wanted as captured", d.wanted);
+            done.push((record.undo.id.clone(), how));
+        }
+    }
+    done.retain(|(id, _)| session.end_undo(id));
+    done.into_iter().map(|(undo, how)| Event::Undone { undo, how }).collect()
+}
+
+/// True if a deployment wants what was captured, or what its autoscaler has made of it since.
+fn is_back(d: &Deployment, captured: i32) -> bool {
+    d.wanted == captured || (captured > 0 && replicas::is_steered(d))
+}
+
+/// Actions that were intended before a stop or crash and whose end is not on record: the watch tells what happened.
+fn hidden_ends(model: &mut Model) -> Vec<Event> {
+    let Model { session, world, now, .. } = model;
+    let (Some(session), Some(map)) = (session, &world.deployments.value) else { return Vec::new() };
+    if !session.hides() || world.deployments.phase != Phase::Live {
+        return Vec::new();
+    }
+    let mut ends = Vec::new();
+    for action in session.state.open_actions().filter(|a| session.is_hidden(&a.id)) {
+        let Action::Scale { deployment, from, to } = &action.action else { continue };
+        let Some(d) = map.get(deployment) else { continue };
+        if d.wanted == *from && *now - action.at < LATE {
+            continue;
+        }
+        let outcome = if d.wanted == *to {
+            Outcome::Done { result: format!("sensed after resume: {} wants {to}", deployment.name) }
+        } else if d.wanted == *from {
+            Outcome::Failed {
+                why: format!("not applied: sensed after resume, {} still wants {from}", deployment.name),
+            }
+        } else {
+            Outcome::Unknown { why: format!("sensed after resume: {} wants {}", deployment.name, d.wanted) }
+        };
+        ends.push((action.id.clone(), outcome));
+    }
+    session.reveal(ends.iter().map(|(id, _)| id.as_str()));
+    ends.into_iter().map(|(id, outcome)| Event::Finished { id, outcome }).collect()
+}
+
+fn drifts(model: &mut Model, only: Option<&DeploymentKey>) -> Vec<Event> {
+    let Some(map) = &model.world.deployments.value else { return Vec::new() };
+    let suspects: Vec<_> = match only {
+        Some(key) => map.get(key).into_iter().collect(),
+        None => map.values().collect(),
+    };
+    let mut found = Vec::new();
+    let mut calm = Vec::new();
+    for d in suspects {
+        match replicas::drift(model, d) {
+            Some(set) => found.push((d.key.clone(), set, d.wanted)),
+            None => calm.push(d.key.clone()),
+        }
+    }
+    if !model.drift_told.is_empty() {
+        model.drift_told.retain(|(key, _)| !calm.contains(key));
+    }
+    let mut events = Vec::new();
+    for (key, set, wanted) in found {
+        if model.drift_told.insert((key.clone(), wanted)) {
+            let what = format!(
+                "{} was set to {set} by this incident and wants {wanted} now: someone scaled it",
+                key.name
+            );
+            model.tell(Level::Error, format!("DRIFT: {what}"));
+            events.push(Event::Observed { what, source: "drift".into() });
+        }
+    }
+    events
+}
+
+/// Once after a resume, when every source that probes ask has answered or failed: senses again what was answered
+/// before.
+fn resense(model: &mut Model) -> Vec<Event> {
+    let due = model.session.as_ref().is_some_and(|s| s.resense);
+    let web = model.target.health_url.is_some();
+    let mut asked = [Source::Kubernetes, Source::Azure].into_iter().chain(web.then_some(Source::Web));
+    if !due || !asked.all(|s| model.world.answered(s)) {
+        return Vec::new();
+    }
+    let Some(runbook) = model.runbook().cloned() else { return Vec::new() };
+    let (mut held, mut unknown, mut differ) = (0, 0, Vec::new());
+    for item in runbook.items().filter(|i| i.verify.is_some()) {
+        let mark = model.session.as_ref().map_or(Mark::Open, |s| s.state.mark(&item.id));
+        if !matches!(mark, Mark::Verified | Mark::Said) {
+            continue;
+        }
+        match (contradiction(model, item), sense::sense(model, item).map(|s| s.verdict)) {
+            (Some(value), _) => differ.push(format!("{}: now {value}", item.title)),
+            (None, Some(Verdict::Pass)) => held += 1,
+            // Put back on purpose meanwhile.
+            (None, Some(Verdict::Fail)) => {}
+            (None, _) => unknown += 1,
+        }
+    }
+    let words = told_again(held, unknown, &differ);
+    if !differ.is_empty() {
+        model.tell(Level::Error, format!("After the resume {words}"));
+    }
+    if let Some(session) = model.session.as_mut() {
+        session.resense = false;
+    }
+    if let Some(mark) = model.away.bookmark.as_mut() {
+        mark.sensing = false;
+        mark.changed.push(words.clone());
+    }
+    vec![Event::Observed { what: format!("sensed again: {words}"), source: "resume".into() }]
+}
+
+fn told_again(held: usize, unknown: usize, differ: &[String]) -> String {
+    let items = |n: usize| if n == 1 { "1 answered item".to_owned() } else { format!("{n} answered items") };
+    let mut words = match (held, unknown, differ.len()) {
+        (0, 0, 0) => "no answered item has a probe to ask again".to_owned(),
+        (1, ..) => format!("{} still holds", items(1)),
+        (n, ..) => format!("{} still hold", items(n)),
+    };
+    if unknown > 0 {
+        words.push_str(&format!(", {} cannot be sensed now", items(unknown)));
+    }
+    if !differ.is_empty() {
+        words.push_str(&format!(", LOOK AGAIN at {}", differ.join("; ")));
+    }
+    words
+}

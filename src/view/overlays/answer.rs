@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use crate::core::overlays::answer::{Answer, choices};
 use crate::core::{Model, sense};
 use crate::domain::{Verdict, clock};
+use crate::runbook::Item;
 use crate::view::parts::{hint, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
 
@@ -15,13 +16,7 @@ pub fn draw(model: &Model, theme: &Theme, answer: &Answer, frame: &mut Frame<'_>
     let width = 84.min(frame.area().width);
     let dim = theme.style(Role::Dim);
     let mut lines = Vec::new();
-    let notes: Vec<String> = item.notes.iter().flat_map(|n| wrap(n, width - 4)).collect();
-    let room = usize::from(frame.area().height).saturating_sub(14).clamp(2, 10);
-    let hidden = notes.len().saturating_sub(room);
-    lines.extend(notes.into_iter().take(room).map(|l| Line::styled(l, dim)));
-    if hidden > 0 {
-        lines.push(Line::styled(format!("… {hidden} lines more: v shows them"), theme.style(Role::Warn)));
-    }
+    lines.extend(notes(theme, item, width, frame.area().height));
     lines.push(Line::default());
     match &choices.sensed {
         Some(sensed) => {
@@ -73,4 +68,17 @@ pub fn draw(model: &Model, theme: &Theme, answer: &Answer, frame: &mut Frame<'_>
     for (n, line) in lines.into_iter().enumerate() {
         put(line, nth(inner, n as u16), frame.buffer_mut());
     }
+}
+
+/// The item's notes, as many lines as there is room for; what is hidden is said.
+fn notes<'a>(theme: &Theme, item: &Item, width: u16, height: u16) -> Vec<Line<'a>> {
+    let all: Vec<String> = item.notes.iter().flat_map(|n| wrap(n, width - 4)).collect();
+    let room = usize::from(height).saturating_sub(14).clamp(2, 10);
+    let hidden = all.len().saturating_sub(room);
+    let shown = all.into_iter().take(room);
+    let mut lines: Vec<Line<'_>> = shown.map(|l| Line::styled(l, theme.style(Role::Dim))).collect();
+    if hidden > 0 {
+        lines.push(Line::styled(format!("… {hidden} lines more: v shows them"), theme.style(Role::Warn)));
+    }
+    lines
 }

@@ -14,6 +14,7 @@ use color_eyre::eyre::{Result, WrapErr};
 
 use super::Global;
 use super::cockpit::ScreenArgs;
+use crate::sandbox::disaster::Disaster;
 use crate::sandbox::faults::{Kind, Provider};
 use crate::sandbox::postgres::seed::Recipe;
 use crate::sandbox::{Options, Scale, state};
@@ -47,6 +48,18 @@ pub struct Start {
     /// What takes minutes on the platform (restores, workflow runs) takes moments
     #[arg(long)]
     fast: bool,
+    /// Operations on servers take minutes, as in Azure
+    #[arg(long, conflicts_with = "fast")]
+    realistic: bool,
+    /// The newest time that can be restored is this long ago [default: 5s, with --realistic 5m as in Azure]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    restore_lag: Option<Duration>,
+    /// Length of a sandbox-day: a deleted server can be revived for five of them
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+    sandbox_day: Duration,
+    /// Let this disaster happen as soon as all is ready; `drtui sandbox disaster` lists them
+    #[arg(long, value_name = "NAME")]
+    disaster: Option<Disaster>,
     /// Stop when standard input ends, too
     #[arg(long, hide = true)]
     stop_with_stdin: bool,
@@ -102,7 +115,7 @@ pub fn run(global: &Global, args: SandboxArgs) -> Result<ExitCode> {
         Some(Action::Disaster { name: Some(name), state, json }) => {
             remote::disaster(&state.path()?, &name, json)
         }
-        Some(Action::Disaster { name: None, state, .. }) => remote::disasters(&state.path()?),
+        Some(Action::Disaster { name: None, .. }) => Ok(remote::disasters()),
         Some(Action::Fault { kind, on, lasts, state }) if kind == "none" => {
             let _ = lasts;
             remote::end_fault(&state.path()?, on)
@@ -120,7 +133,16 @@ impl Start {
     fn options(&self) -> Result<Options> {
         let as_of = self.as_of.unwrap_or_else(|| Utc::now().date_naive());
         let recipe = Recipe { seed: self.seed, scale: self.scale, as_of };
-        Ok(Options { state_file: self.state.path()?, recipe, fast: self.fast })
+        let usual = Duration::from_secs(if self.realistic { 300 } else { 5 });
+        Ok(Options {
+            state_file: self.state.path()?,
+            recipe,
+            fast: self.fast,
+            realistic: self.realistic,
+            restore_lag: self.restore_lag.unwrap_or(usual),
+            day: self.sandbox_day,
+            disaster: self.disaster,
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 //! make. No provider speaks through it and no fault acts on it.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use chrono::TimeDelta;
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
@@ -18,10 +21,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::disaster::{self, Disaster, Struck};
+use super::dependencies;
+use super::disaster::{self, Disaster, DisasterError, Scene, Struck};
 use super::faults::{Faults, Kind, Provider};
 use super::kubernetes::{Churn, Cluster};
-use super::postgres::connect::Access;
+use super::postgres::fleet::{DOMAIN, Server};
 use super::postgres::plain;
 use super::serve::{Stop, stopped};
 
@@ -38,9 +42,10 @@ pub struct Control {
 #[derive(Debug)]
 struct Desk {
     token: SecretString,
-    access: Access,
+    scene: Scene,
+    ca_file: PathBuf,
+    reads_only: Arc<AtomicBool>,
     cluster: Cluster,
-    faults: Faults,
     /// One disaster at a time.
     striking: tokio::sync::Mutex<()>,
     /// Goes on for as long as it is kept.
@@ -48,14 +53,15 @@ struct Desk {
 }
 
 impl Control {
-    /// Starts on a free port of 127.0.0.1; disasters happen through `access`.
+    /// Starts on a free port of 127.0.0.1; disasters happen in `scene`, and `reads_only` takes Azure's rights away.
     ///
     /// # Errors
     /// No port.
     pub async fn start(
-        access: Access,
+        scene: Scene,
+        ca_file: PathBuf,
+        reads_only: Arc<AtomicBool>,
         cluster: Cluster,
-        faults: Faults,
         mut stop: Stop,
     ) -> std::io::Result<Control> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -63,25 +69,14 @@ impl Control {
         let token = SecretString::from(plain(40));
         let desk = Arc::new(Desk {
             token: token.clone(),
-            access,
+            scene,
+            ca_file,
+            reads_only,
             cluster,
-            faults,
             striking: tokio::sync::Mutex::default(),
             churn: Mutex::default(),
         });
-        let app = Router::new()
-            .route("/disasters", get(list_disasters))
-            .route("/disaster", post(strike_in_words))
-            .route("/disaster/{name}", post(strike))
-            .route("/faults", get(list_faults))
-            .route("/fault", post(set_fault))
-            .route("/fault/{on}", delete(clear_fault))
-            .route("/replicas", post(set_replicas))
-            .route("/trouble", post(set_trouble))
-            .route("/churn", post(churn))
-            .route("/compact", post(compact))
-            .layer(middleware::from_fn_with_state(Arc::clone(&desk), authorised))
-            .with_state(desk);
+        let app = routes(desk);
         let serving =
             axum::serve(listener, app).with_graceful_shutdown(async move { stopped(&mut stop).await });
         let task = tokio::spawn(async move {
@@ -97,6 +92,28 @@ impl Control {
             tracing::debug!("a client kept the sandbox's control connection open");
         }
     }
+}
+
+fn routes(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/disasters", get(list_disasters))
+        .route("/disaster", post(strike_in_words))
+        .route("/disaster/{name}", post(strike))
+        .route("/faults", get(list_faults))
+        .route("/fault", post(set_fault))
+        .route("/fault/{on}", delete(clear_fault))
+        .route("/servers", get(list_servers))
+        .route("/clock", get(tell_clock).post(set_clock))
+        .route("/rights", post(set_rights))
+        .route("/dependencies", get(list_dependencies))
+        .route("/dependency", post(set_dependency))
+        .route("/webhooks", get(list_messages))
+        .route("/replicas", post(set_replicas))
+        .route("/trouble", post(set_trouble))
+        .route("/churn", post(churn))
+        .route("/compact", post(compact))
+        .layer(middleware::from_fn_with_state(Arc::clone(&desk), authorised))
+        .with_state(desk)
 }
 
 async fn authorised(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
@@ -140,7 +157,13 @@ impl Desk {
     async fn strike(&self, name: &str) -> Result<Struck, (StatusCode, String)> {
         let disaster: Disaster = name.parse().map_err(|why| (StatusCode::NOT_FOUND, why))?;
         let _one = self.striking.lock().await;
-        disaster::strike(disaster, &self.access).await.map_err(|e| (StatusCode::BAD_GATEWAY, e.to_string()))
+        disaster::strike(disaster, &self.scene).await.map_err(|error| {
+            let status = match &error {
+                DisasterError::Refused(_) | DisasterError::Unfit(_) => StatusCode::CONFLICT,
+                _ => StatusCode::BAD_GATEWAY,
+            };
+            (status, error.to_string())
+        })
     }
 }
 
@@ -162,14 +185,14 @@ async fn set_fault(State(desk): State<Arc<Desk>>, Json(wanted): Json<Wanted>) ->
     let Some(lasts) = Duration::try_from_secs_f64(wanted.for_s).ok().filter(|d| !d.is_zero()) else {
         return refuse(StatusCode::BAD_REQUEST, "for_s must be a number of seconds above 0");
     };
-    desk.faults.set(on, kind, lasts);
-    Json(fault(&desk.faults, on)).into_response()
+    desk.scene.faults.set(on, kind, lasts);
+    Json(fault(&desk.scene.faults, on)).into_response()
 }
 
 async fn clear_fault(State(desk): State<Arc<Desk>>, Path(on): Path<String>) -> Response {
     match on.parse() {
         Ok(on) => {
-            desk.faults.clear(on);
+            desk.scene.faults.clear(on);
             StatusCode::NO_CONTENT.into_response()
         }
         Err(why) => refuse(StatusCode::NOT_FOUND, &why),
@@ -177,7 +200,7 @@ async fn clear_fault(State(desk): State<Arc<Desk>>, Path(on): Path<String>) -> R
 }
 
 async fn list_faults(State(desk): State<Arc<Desk>>) -> Json<Value> {
-    Json(Provider::ALL.map(|on| fault(&desk.faults, on)).into())
+    Json(Provider::ALL.map(|on| fault(&desk.scene.faults, on)).into())
 }
 
 fn fault(faults: &Faults, on: Provider) -> Value {
@@ -187,6 +210,86 @@ fn fault(faults: &Faults, on: Provider) -> Value {
         "kind": remaining.map(|(kind, _)| kind.name()),
         "for_s": remaining.map(|(_, left)| left.as_secs_f64()),
     })
+}
+
+/// Every server with where it really listens: names resolve inside the sandbox only.
+async fn list_servers(State(desk): State<Arc<Desk>>) -> Json<Value> {
+    let Scene { servers, .. } = &desk.scene;
+    let shown = |server: Server| {
+        let parameters = format!("sslmode=verify-full&sslrootcert={}", desk.ca_file.display());
+        let url = servers
+            .access(&server.name)
+            .map(|access| access.url("127.0.0.1", access.port, &parameters).expose_secret().to_owned());
+        json!({
+            "name": server.name, "host": format!("{}{DOMAIN}", server.name), "state": server.state.name(),
+            "port": server.port, "url": url, "earliest_restore": server.earliest_restore,
+            "created": server.created, "dropped": server.dropped,
+        })
+    };
+    let there: Vec<Value> = servers.list().into_iter().map(shown).collect();
+    let dropped: Vec<Value> = servers.dropped().into_iter().map(shown).collect();
+    Json(json!({"servers": there, "dropped": dropped}))
+}
+
+async fn tell_clock(State(desk): State<Arc<Desk>>) -> Json<Value> {
+    let clock = &desk.scene.clock;
+    Json(json!({"now": clock.now(), "shift_s": clock.shift().num_seconds()}))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shift {
+    /// How far Azure's and GitHub's time is ahead of real time, in seconds; 0 is real time.
+    shift_s: i64,
+}
+
+async fn set_clock(State(desk): State<Arc<Desk>>, Json(wanted): Json<Shift>) -> Response {
+    const YEARS: i64 = 3 * 366 * 86_400;
+    if wanted.shift_s.abs() > YEARS {
+        return refuse(StatusCode::BAD_REQUEST, "shift_s must be within three years");
+    }
+    desk.scene.clock.set_shift(TimeDelta::seconds(wanted.shift_s));
+    tell_clock(State(desk)).await.into_response()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rights {
+    /// False: the principal may only look, as before its role is activated.
+    may_write: bool,
+}
+
+async fn set_rights(State(desk): State<Arc<Desk>>, Json(wanted): Json<Rights>) -> StatusCode {
+    desk.reads_only.store(!wanted.may_write, Ordering::Relaxed);
+    StatusCode::NO_CONTENT
+}
+
+async fn list_dependencies(State(desk): State<Arc<Desk>>) -> Json<Value> {
+    let is_up = |name: &str| desk.scene.dependencies.is_up(name);
+    Json(
+        dependencies::NAMES
+            .map(|(name, title)| json!({"name": name, "title": title, "up": is_up(name)}))
+            .into(),
+    )
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dependency {
+    name: String,
+    up: bool,
+}
+
+async fn set_dependency(State(desk): State<Arc<Desk>>, Json(wanted): Json<Dependency>) -> Response {
+    if desk.scene.dependencies.set(&wanted.name, wanted.up) {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    refuse(StatusCode::NOT_FOUND, "there is no such dependency; GET /dependencies lists them")
+}
+
+/// What the webhooks for Teams and Slack received.
+async fn list_messages(State(desk): State<Arc<Desk>>) -> Json<Value> {
+    Json(desk.scene.dependencies.messages().into())
 }
 
 /// A deployment, and what somebody else does to it.

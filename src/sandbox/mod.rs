@@ -4,6 +4,7 @@ pub mod azure;
 pub mod certs;
 pub mod clock;
 pub mod control;
+pub mod dependencies;
 pub mod disaster;
 pub mod estate;
 pub mod faults;

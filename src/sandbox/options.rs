@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::disaster::Disaster;
 use super::postgres::seed::Recipe;
 
 /// Says what is going on, one line a call, for people who wait.
@@ -69,4 +71,12 @@ pub struct Options {
     pub recipe: Recipe,
     /// What takes minutes on the platform (restores, workflow runs) takes moments.
     pub fast: bool,
+    /// Operations on servers take minutes, as in Azure.
+    pub realistic: bool,
+    /// The newest restorable time is this long ago; Azure says five minutes.
+    pub restore_lag: Duration,
+    /// A deleted server is kept for five of these.
+    pub day: Duration,
+    /// What happens as soon as all is ready.
+    pub disaster: Option<Disaster>,
 }

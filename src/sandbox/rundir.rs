@@ -144,12 +144,17 @@ fn is_leftover(path: &Path) -> bool {
 
 /// Ends the PostgreSQL servers of a run folder and removes the folder; gives the process ids that were ended.
 fn clear(path: &Path) -> Result<Vec<i32>, RunDirError> {
-    let mut ended = Vec::new();
+    let (mut ended, mut running) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(path.join(CLUSTERS)).into_iter().flatten().flatten() {
         if let Some(pid) = postmaster_of(&entry.path()) {
-            end(pid, &entry.path());
-            ended.push(pid.as_raw());
+            // All are told before any is waited for.
+            let _ = kill(pid, Signal::SIGQUIT);
+            running.push((pid, entry.path()));
         }
+    }
+    for (pid, data) in running {
+        end(pid, &data);
+        ended.push(pid.as_raw());
     }
     // A server process that is still on its way out may add a file meanwhile: look again.
     for _ in 0..4 {

@@ -1,5 +1,6 @@
 //! The state file: where everything in a running sandbox is, for clients and scripts. Holds secrets: mode 0600.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -46,9 +47,25 @@ pub struct State {
     pub blobs: Option<Blobs>,
     pub postgres: Postgres,
     pub service: Service,
+    /// Where each dependency of the service tells how it is, by name.
+    #[serde(default)]
+    pub dependencies: BTreeMap<String, String>,
+    /// Webhooks that keep what they get, by name; the addresses are secrets.
+    #[serde(default)]
+    pub webhooks: Webhooks,
     /// A drtui configuration that points at all this.
     pub config: PathBuf,
     pub control: Control,
+}
+
+/// Addresses that hold a secret.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Webhooks(pub BTreeMap<String, String>);
+
+impl std::fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! The service's own use of its database: every ready replica holds connections and works on them, so that connections
-//! and load follow the replicas, and the newest row tells when the service last worked.
+//! and load follow the replicas, live moves on after any restore point, and the newest row tells when the service last
+//! worked.
 
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ const WEB_POOL: usize = 3;
 const WORKER_POOL: usize = 2;
 /// Between two pieces of work of one connection.
 const PAUSE_MS: std::ops::Range<u64> = 1_500..4_500;
+/// Share of requests that make a new referral, and of those that move one on.
+const NEW_REFERRALS: f64 = 0.15;
+const MOVED_ON: f64 = 0.25;
 
 #[derive(Debug, Clone, Copy)]
 enum Work {
@@ -78,16 +82,46 @@ async fn keep_working(client: &Client, work: Work) -> Result<(), tokio_postgres:
     }
 }
 
-/// Somebody reads a referral; the request is recorded.
+/// Somebody uses the service: mostly reads; sometimes a new referral is made or one is moved on. The request is recorded.
 async fn request(client: &Client) -> Result<(), tokio_postgres::Error> {
-    let some: f64 = rand::rng().random();
-    let read = "SELECT r.id, count(a.id) FROM referrals r LEFT JOIN allegations a ON a.referral_id = r.id
-                WHERE r.id = (SELECT 1 + floor($1 * max(id))::bigint FROM referrals) GROUP BY r.id";
-    client.query_opt(read, &[&some]).await?;
+    let (some, what): (f64, f64) = rand::rng().random();
+    if what < NEW_REFERRALS {
+        client.batch_execute(NEW_REFERRAL).await?;
+    } else if what < NEW_REFERRALS + MOVED_ON {
+        let update =
+            "UPDATE referrals SET status = CASE status WHEN 'draft' THEN 'submitted'::referral_status
+                        WHEN 'submitted' THEN 'under_review' ELSE status END,
+                      submitted_at = coalesce(submitted_at, now()), updated_at = now()
+                      WHERE id = (SELECT id FROM referrals WHERE status IN ('draft', 'submitted')
+                                  ORDER BY created_at DESC OFFSET floor($1 * 200)::int LIMIT 1)";
+        client.execute(update, &[&some]).await?;
+    } else {
+        let read = "SELECT r.id, count(a.id) FROM referrals r LEFT JOIN allegations a ON a.referral_id = r.id
+                    WHERE r.id = (SELECT 1 + floor($1 * max(id))::bigint FROM referrals) GROUP BY r.id";
+        client.query_opt(read, &[&some]).await?;
+    }
     let record = "INSERT INTO analytics_events (occurred_at, event_type, request)
                   VALUES (now(), 'web_request', '{\"path\": \"/referrals\", \"method\": \"GET\"}')";
     client.execute(record, &[]).await.map(drop)
 }
+
+/// A person checks whether they should refer, refers a teacher, and says what happened: one transaction.
+const NEW_REFERRAL: &str = "
+WITH eligible AS (
+  INSERT INTO eligibility_checks (reporting_as, is_teacher, teaching_in_england, serious_misconduct, created_at, updated_at)
+  VALUES ('public', 'yes', 'yes', 'yes', now(), now()) RETURNING id
+), referral AS (
+  INSERT INTO referrals (reference, user_id, eligibility_check_id, organisation_id, first_name, last_name, contact,
+                         created_at, updated_at)
+  SELECT gen_random_uuid(), (SELECT id FROM users ORDER BY id OFFSET floor(random() * 1000)::int LIMIT 1), e.id,
+         (SELECT id FROM organisations ORDER BY id OFFSET floor(random() * 1000)::int LIMIT 1),
+         (ARRAY['Amira', 'Ben', 'Carys', 'Dev', 'Elin', 'Femi'])[1 + floor(random() * 6)::int],
+         (ARRAY['Ashworth', 'Begum', 'Clarke', 'Davies', 'Evans', 'Farrow'])[1 + floor(random() * 6)::int],
+         '{}', now(), now()
+  FROM eligible e RETURNING id
+)
+INSERT INTO allegations (referral_id, kind, details, created_at, updated_at)
+SELECT id, 'conduct', 'Reported by a member of the public', now(), now() FROM referral";
 
 /// The worker looks for drafts to remind people of.
 async fn job(client: &Client) -> Result<(), tokio_postgres::Error> {

@@ -1,7 +1,9 @@
 //! Assembles the world, tells where everything is, and takes it down again without a trace.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{NaiveTime, TimeDelta};
@@ -13,6 +15,8 @@ use super::azure::{Azure, AzureError, Principal, RESOURCE_GROUP, SERVER, SIDE_CO
 use super::certs::{Authority, CertError};
 use super::clock::Clock;
 use super::control::Control;
+use super::dependencies::{Dependencies, Outside};
+use super::disaster::{self, DisasterError, Scene};
 use super::estate::{self, NAMESPACE, WEB};
 use super::faults::Faults;
 use super::kubernetes::{Cluster, ClusterError};
@@ -44,6 +48,8 @@ pub enum WorldError {
     Service(#[from] ServiceError),
     #[error("cannot listen on 127.0.0.1 for the sandbox's control: {0}")]
     Control(io::Error),
+    #[error(transparent)]
+    Disaster(#[from] DisasterError),
 }
 
 /// Runs a sandbox until `stop`: clears leftovers, starts everything, writes the state file, calls `ready`, waits, and
@@ -97,6 +103,7 @@ struct World {
     servers: Servers,
     azure: Azure,
     service: Service,
+    outside: Outside,
     control: Control,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -131,20 +138,35 @@ impl World {
         .await?;
         let service =
             Service::start(live.clone(), cluster.clone(), &authority, faults.clone(), stop.clone()).await?;
-        let control = Control::start(live.clone(), cluster.clone(), faults, stop.clone())
+        azure.diagnostics.give(SERVER);
+        azure.locks.protect(SERVER, &format!("{SERVER}-lock"));
+        let dependencies = Dependencies::default();
+        let outside =
+            Outside::start(dependencies.clone(), cluster.clone(), clock.clone(), &authority, stop.clone())
+                .await?;
+        let scene = Scene {
+            servers: servers.clone(),
+            faults,
+            clock,
+            locks: Arc::clone(&azure.locks),
+            diagnostics: Arc::clone(&azure.diagnostics),
+            dependencies,
+        };
+        let ca_file = run_dir.write("ca.pem", authority.ca_pem())?;
+        let rights = Arc::clone(&azure.reads_only);
+        let control = Control::start(scene.clone(), ca_file.clone(), rights, cluster.clone(), stop.clone())
             .await
             .map_err(WorldError::Control)?;
         let tasks = vec![tokio::spawn(traffic::run(live.clone(), cluster.clone(), stop))];
-        let parts = Parts {
-            run_dir,
-            options,
-            authority: &authority,
-            principal: &principal,
-            live: &live,
-            cluster: &cluster,
-        };
-        let state = parts.state(&azure, &service, &control)?;
-        Ok(World { state, servers, azure, service, control, tasks })
+        let parts =
+            Parts { run_dir, options, ca_file, principal: &principal, live: &live, cluster: &cluster };
+        let mut state = parts.state(&azure, &service, &control)?;
+        state.dependencies = outside.addresses.clone();
+        state.webhooks = state::Webhooks(outside.webhooks.clone());
+        if let Some(chosen) = options.disaster {
+            say(&disaster::strike(chosen, &scene).await?.words());
+        }
+        Ok(World { state, servers, azure, service, outside, control, tasks })
     }
 
     /// Takes everything down; `stop` has been given.
@@ -153,21 +175,32 @@ impl World {
             // They end with `stop`; one that panicked has nothing left to end.
             let _ = task.await;
         }
-        tokio::join!(self.azure.ended(), self.service.ended(), self.control.ended(), self.servers.end());
+        tokio::join!(
+            self.azure.ended(),
+            self.service.ended(),
+            self.outside.ended(),
+            self.control.ended(),
+            self.servers.end()
+        );
         Ok(())
     }
 }
 
 fn rules(options: &Options) -> Rules {
-    let tempo = if options.fast { Tempo::Fast } else { Tempo::Short };
-    Rules { tempo, ..Rules::default() }
+    let tempo = match (options.fast, options.realistic) {
+        (true, _) => Tempo::Fast,
+        (false, true) => Tempo::Realistic,
+        (false, false) => Tempo::Short,
+    };
+    let delta = |of| TimeDelta::from_std(of).unwrap_or(TimeDelta::days(1));
+    Rules { tempo, lag: delta(options.restore_lag), kept: delta(options.day) * 5 }
 }
 
 /// What the state file is made from.
 struct Parts<'a> {
     run_dir: &'a RunDir,
     options: &'a Options,
-    authority: &'a Authority,
+    ca_file: PathBuf,
     principal: &'a Principal,
     live: &'a Access,
     cluster: &'a Cluster,
@@ -175,7 +208,7 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     fn state(&self, azure: &Azure, service: &Service, control: &Control) -> Result<State, WorldError> {
-        let ca_file = self.run_dir.write("ca.pem", self.authority.ca_pem())?;
+        let ca_file = self.ca_file.clone();
         let kubeconfig = self.run_dir.write("kubeconfig", &self.cluster.kubeconfig())?;
         let secret_file =
             self.run_dir.write("azure-client-secret", self.principal.client_secret.expose_secret())?;
@@ -204,6 +237,8 @@ impl Parts<'_> {
             blobs: None,
             postgres: state::Postgres { live_url },
             service: state::Service { url: service.url.clone() },
+            dependencies: BTreeMap::new(),
+            webhooks: state::Webhooks::default(),
             config,
             control: state::Control {
                 endpoint: control.endpoint.clone(),

@@ -9,4 +9,5 @@ mod providers;
 mod pty;
 mod sandbox_kubernetes;
 mod sandbox_postgres;
+mod sandbox_restore;
 mod sandbox_world;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use color_eyre::eyre::{Result, WrapErr, bail};
 use serde_json::{Value, json};
 
-use crate::sandbox::disaster::Struck;
+use crate::sandbox::disaster::{Disaster, Struck};
 use crate::sandbox::faults::{Kind, Provider};
 use crate::sandbox::state::State;
 
@@ -27,14 +27,12 @@ pub fn disaster(state_file: &Path, name: &str, as_json: bool) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// `drtui sandbox disaster`: what there is.
-pub fn disasters(state_file: &Path) -> Result<ExitCode> {
-    let answer = ask(state_file, reqwest::Method::GET, "/disasters", None)?;
-    for one in answer.as_array().into_iter().flatten() {
-        let word = |key: &str| one.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        println!("{}: {}", word("name"), word("says"));
+/// `drtui sandbox disaster`: what there is; no sandbox need run for that.
+pub fn disasters() -> ExitCode {
+    for disaster in Disaster::ALL {
+        println!("{:24} {}", disaster.name(), disaster.says());
     }
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }
 
 /// `drtui sandbox fault KIND --on PROVIDER --for TIME`.

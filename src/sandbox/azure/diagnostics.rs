@@ -41,6 +41,12 @@ impl Diagnostics {
         self.lock().insert((server.to_ascii_lowercase(), name.clone()), (name, properties));
     }
 
+    /// Removes all settings of a server.
+    pub fn forget(&self, server: &str) {
+        let server = server.to_ascii_lowercase();
+        self.lock().retain(|(s, _), _| *s != server);
+    }
+
     /// The settings of a server, there or not.
     pub fn of(&self, server: &str) -> Vec<String> {
         let server = server.to_ascii_lowercase();

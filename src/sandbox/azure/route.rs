@@ -293,7 +293,9 @@ fn check_version(path: &[&str], query: &Query) -> Result<(), Answer> {
         let words = "The api-version query parameter (?api-version=) is required for all requests.";
         return Err(Answer::error(StatusCode::BAD_REQUEST, "MissingApiVersionParameter", words));
     };
-    let is_server = path.contains(&"flexibleservers") && !path.contains(&"microsoft.insights");
+    // What hangs on a server is another provider's, with its own versions.
+    let others = ["microsoft.insights", "microsoft.authorization"];
+    let is_server = path.contains(&"flexibleservers") && !path.iter().any(|part| others.contains(part));
     let oldest = if is_server { OLDEST_SERVERS } else { OLDEST };
     let date = version.strip_suffix("-preview").unwrap_or(version);
     if chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").is_ok() && date.len() == 10 && date >= oldest {
@@ -345,5 +347,7 @@ mod tests {
         }
         assert_eq!(version(&server, ""), Err("MissingApiVersionParameter".into()));
         assert_eq!(version(&["subscriptions"], "api-version=2022-12-01"), Ok(()));
+        let lock = [&server[..], &["s", "providers", "microsoft.authorization", "locks"]].concat();
+        assert_eq!(version(&lock, "api-version=2020-05-01"), Ok(()));
     }
 }

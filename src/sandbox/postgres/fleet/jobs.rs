@@ -149,7 +149,7 @@ impl Inner {
         }
         drop(book);
         self.tell();
-        if outcome.is_ok() && (makes || matches!(kind, Kind::Start)) && !has_base {
+        if outcome.is_ok() && (makes || matches!(kind, Kind::Start | Kind::Restart)) && !has_base {
             Servers { inner: self }.begin_base_backup(&name);
         }
     }
@@ -302,6 +302,9 @@ impl Inner {
             (entry.cluster.clone().ok_or_else(lost)?, entry.server.port, entry.server.folder.clone())
         };
         let path = self.base_folder(&folder, "");
+        let _one = self.backing_up.lock().await;
+        // One that broke off, because the server was stopped meanwhile, may lie there.
+        let _ = std::fs::remove_dir_all(&path);
         let base = backup::take(&cluster, &self.templates.1.with_port(port), &path).await?;
         let mut book = self.book();
         if let Some(entry) = book.get_mut(name).filter(|e| e.server.folder == folder) {

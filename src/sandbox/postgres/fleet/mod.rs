@@ -72,6 +72,8 @@ struct Inner {
     book: Mutex<Book>,
     changed: watch::Sender<u64>,
     tasks: Mutex<JoinSet<()>>,
+    /// First base backups are taken one at a time.
+    backing_up: tokio::sync::Mutex<()>,
 }
 
 impl Servers {
@@ -99,6 +101,7 @@ impl Servers {
             book: Mutex::default(),
             changed: watch::Sender::new(0),
             tasks: Mutex::default(),
+            backing_up: tokio::sync::Mutex::default(),
         };
         Ok(Servers { inner: Arc::new(inner) })
     }

@@ -277,6 +277,6 @@ fn a_copy_reaches_the_clipboard_of_the_terminal() {
     let mut pty = up(cockpit(&home).size(120, 40));
     pty.send("1y");
     pty.wait("a copy", PATIENCE, |s| (!s.modes().clipboard.is_empty()).then_some(()));
-    pty.wait_text("Copied");
+    pty.wait_text("Sent to the terminal's clipboard");
     quit(&mut pty);
 }

@@ -284,9 +284,7 @@ async fn take_name(scene: &Scene) -> Result<String, DisasterError> {
     if !scene.servers.restorable(SERVER, PATIENCE).await {
         return Err(DisasterError::Unfit("the live server has no backup yet"));
     }
-    let earliest = scene.servers.get(SERVER).and_then(|live| live.earliest_restore);
-    let time = earliest.unwrap_or_else(Utc::now) + TimeDelta::milliseconds(1);
-    let id = scene.servers.point_in_time_restore(SERVER, time, &name, [])?;
+    let id = scene.servers.copy_now(SERVER, &name)?;
     scene.servers.wait(&id).await?;
     Ok(format!("server {name} is there already"))
 }

@@ -340,6 +340,44 @@ async fn faults_come_and_go(ground: &Ground, sandbox: &Sandbox) {
     assert_eq!(stranger.status(), 401, "the remote control obeys strangers");
 }
 
+/// The other disasters do what they say; the one that deletes the server comes last of all.
+async fn more_disasters_strike(ground: &Ground, sandbox: &Sandbox) {
+    let strike = |name: &str| {
+        let output = ground.run(&["disaster", name]);
+        let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.success(), words)
+    };
+    let client = sandbox.postgres().await;
+    let (struck, words) = strike("rows-corrupted");
+    assert!(struck && words.contains("of 2000 rows of referrals overwritten"), "{words}");
+    assert!(strike("table-dropped").0 && strike("bad-migration").0);
+    let row = client
+        .query_one(
+            "SELECT to_regclass('case_notes') IS NULL, (SELECT count(*) FROM information_schema.columns
+             WHERE table_name = 'allegations' AND column_name = 'happened_on')",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!((row.get::<_, bool>(0), row.get::<_, i64>(1)), (true, 0));
+    let (struck, words) = strike("ptr-name-taken");
+    assert!(struck, "{words}");
+    let server =
+        |name: &str| format!("/resourceGroups/s189p01-rsm-pd-rg/{SERVER}/{name}?api-version=2025-08-01");
+    assert_eq!(sandbox.azure(&server("s189p01-rsm-pd-pg-ptr")).await.0, 200);
+    let (struck, words) = strike("clock-change-night");
+    assert!(struck && words.contains("00:50:00 UTC"), "{words}");
+    let (_, shown) = sandbox.azure(&server("s189p01-rsm-pd-pg")).await;
+    let created: chrono::DateTime<Utc> = shown["systemData"]["createdAt"].as_str().unwrap().parse().unwrap();
+    assert!((Utc::now() - created).abs() > TimeDelta::hours(1), "Azure's time did not move: {created}");
+    let (struck, words) = strike("azure-throttled");
+    assert!(
+        struck && sandbox.web().get(sandbox.word("/azure/endpoint")).send().await.unwrap().status() == 429,
+        "{words}"
+    );
+    assert!(ground.run(&["fault", "none", "--on", "azure"]).status.success());
+}
+
 /// Somebody else changes the cluster, through the remote control.
 async fn others_meddle(sandbox: &Sandbox) {
     let endpoint = sandbox.word("/control/endpoint");
@@ -381,6 +419,7 @@ async fn a_world_on_loopback_from_start_to_sigterm() {
     a_disaster_strikes(&ground, &sandbox).await;
     faults_come_and_go(&ground, &sandbox).await;
     others_meddle(&sandbox).await;
+    more_disasters_strike(&ground, &sandbox).await;
     a_dead_server_is_not_called_alive(&sandbox).await;
 
     signal(i32::try_from(sandbox.child.id()).unwrap(), nix::sys::signal::Signal::SIGTERM);

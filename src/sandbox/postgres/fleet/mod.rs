@@ -239,9 +239,30 @@ impl Servers {
         name: &str,
         tags: impl IntoIterator<Item = (String, String)>,
     ) -> Result<OperationId, Refusal> {
+        let latest = Utc::now() - self.inner.rules.lag;
+        self.restore(source, time, latest, name, tags)
+    }
+
+    /// Begins to make `name` from `source` as it is now, however young its backup is: for what was there before anybody
+    /// looked.
+    ///
+    /// # Errors
+    /// There is no such source, it has no backup, or the name is taken.
+    pub fn copy_now(&self, source: &str, name: &str) -> Result<OperationId, Refusal> {
+        let now = Utc::now();
+        self.restore(source, now, now, name, [])
+    }
+
+    fn restore(
+        &self,
+        source: &str,
+        time: DateTime<Utc>,
+        latest: DateTime<Utc>,
+        name: &str,
+        tags: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<OperationId, Refusal> {
         let mut book = self.inner.book();
         let from = book.get(source).ok_or_else(|| not_found(source))?;
-        let latest = Utc::now() - self.inner.rules.lag;
         let earliest = from.server.earliest_restore;
         if from.base.is_none() || time > latest || earliest.is_none_or(|earliest| time < earliest) {
             let name = source.to_owned();

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use super::dependencies;
 use super::disaster::{self, Disaster, DisasterError, Scene, Struck};
 use super::faults::{Faults, Kind, Provider};
+use super::github::Lever;
 use super::kubernetes::{Churn, Cluster};
 use super::postgres::fleet::{DOMAIN, Server};
 use super::postgres::plain;
@@ -45,6 +46,7 @@ struct Desk {
     scene: Scene,
     ca_file: PathBuf,
     reads_only: Arc<AtomicBool>,
+    github: Lever,
     cluster: Cluster,
     /// One disaster at a time.
     striking: tokio::sync::Mutex<()>,
@@ -61,6 +63,7 @@ impl Control {
         scene: Scene,
         ca_file: PathBuf,
         reads_only: Arc<AtomicBool>,
+        github: Lever,
         cluster: Cluster,
         mut stop: Stop,
     ) -> std::io::Result<Control> {
@@ -72,6 +75,7 @@ impl Control {
             scene,
             ca_file,
             reads_only,
+            github,
             cluster,
             striking: tokio::sync::Mutex::default(),
             churn: Mutex::default(),
@@ -110,6 +114,7 @@ fn routes(desk: Arc<Desk>) -> Router {
         .route("/webhooks", get(list_messages))
         .route("/replicas", post(set_replicas))
         .route("/trouble", post(set_trouble))
+        .route("/github", post(set_github))
         .route("/churn", post(churn))
         .route("/compact", post(compact))
         .layer(middleware::from_fn_with_state(Arc::clone(&desk), authorised))
@@ -318,6 +323,23 @@ struct Trouble {
 /// The pods of a deployment begin to fail, or stop failing.
 async fn set_trouble(State(desk): State<Arc<Desk>>, Json(wanted): Json<Trouble>) -> Response {
     done(desk.cluster.set_trouble(&wanted.namespace, &wanted.name, wanted.reason.as_deref()))
+}
+
+/// What an administrator of the repository, or an older GitHub, would have otherwise.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GithubSettings {
+    /// Whether dispatch tells the run's number when asked, or always answers 204 as older servers do.
+    run_details: Option<bool>,
+    /// Whether the environment production asks for an approval.
+    production_approval: Option<bool>,
+}
+
+async fn set_github(State(desk): State<Arc<Desk>>, Json(wanted): Json<GithubSettings>) -> Response {
+    if let Some(on) = wanted.run_details {
+        desk.github.set_run_details(on);
+    }
+    done(wanted.production_approval.is_none_or(|asked| desk.github.set_approval("production", asked)))
 }
 
 fn done(found: bool) -> Response {

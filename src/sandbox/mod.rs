@@ -1,6 +1,7 @@
 //! The embedded world: real PostgreSQL, simulated Azure, Kubernetes and service, disasters and faults. Knows `domain` only.
 
 pub mod azure;
+pub mod blobs;
 pub mod certs;
 pub mod clock;
 pub mod control;
@@ -8,6 +9,7 @@ pub mod dependencies;
 pub mod disaster;
 pub mod estate;
 pub mod faults;
+pub mod github;
 pub mod kubernetes;
 pub mod options;
 pub mod postgres;

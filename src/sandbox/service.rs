@@ -22,6 +22,8 @@ use super::estate::{NAMESPACE, SHA, WEB};
 use super::faults::{Faults, Provider};
 use super::kubernetes::Cluster;
 use super::postgres::connect::Access;
+use super::recovery::Maintenance;
+use super::recovery::maintenance::{PAGE, TEMPORARY_HOST};
 use super::serve::{ServeError, Served, Stop, serve};
 
 /// Longest wait for the database before the service calls it down.
@@ -60,6 +62,7 @@ pub struct Service {
 struct App {
     access: Access,
     cluster: Cluster,
+    maintenance: Maintenance,
     client: Mutex<Option<Arc<Client>>>,
 }
 
@@ -71,11 +74,12 @@ impl Service {
     pub async fn start(
         access: Access,
         cluster: Cluster,
+        maintenance: Maintenance,
         authority: &Authority,
         faults: Faults,
         stop: Stop,
     ) -> Result<Service, ServiceError> {
-        let app = Arc::new(App { access, cluster, client: Mutex::default() });
+        let app = Arc::new(App { access, cluster, maintenance, client: Mutex::default() });
         let router = Router::new()
             .route("/", get(front))
             .route("/healthcheck", get(health))
@@ -84,7 +88,7 @@ impl Service {
             .route("/healthcheck/sha", get(|| async { SHA }))
             .with_state(Arc::clone(&app))
             .layer(middleware::from_fn_with_state(app, ingress));
-        let tls = authority.server_config(&["refer-serious-misconduct.education.gov.uk"])?;
+        let tls = authority.server_config(&["refer-serious-misconduct.education.gov.uk", TEMPORARY_HOST])?;
         let served = serve(None, router, Some(tls), Provider::Service, faults, stop).await?;
         Ok(Service { url: format!("https://{}", served.addr), served })
     }
@@ -95,8 +99,18 @@ impl Service {
     }
 }
 
-/// The ingress in front: without a ready web replica nobody is there to answer.
+/// The ingress in front: the maintenance page while it is on, except under the temporary host, which exists only then;
+/// without a ready web replica nobody is there to answer.
 async fn ingress(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let temporary = host.split(':').next().is_some_and(|h| h.eq_ignore_ascii_case(TEMPORARY_HOST));
+    match (app.maintenance.is_on(), temporary) {
+        (true, false) => return (StatusCode::SERVICE_UNAVAILABLE, Html(PAGE)).into_response(),
+        (false, true) => {
+            return (StatusCode::NOT_FOUND, "default backend - 404").into_response();
+        }
+        _ => {}
+    }
     if app.cluster.ready_replicas(NAMESPACE, WEB) > 0 {
         return next.run(request).await;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{NaiveTime, TimeDelta};
@@ -12,6 +12,7 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use super::azure::{Azure, AzureError, Principal, RESOURCE_GROUP, SERVER, SIDE_COPY};
+use super::blobs::{self, Blobs, BlobsError, SignIn};
 use super::certs::{Authority, CertError};
 use super::clock::Clock;
 use super::control::Control;
@@ -19,10 +20,13 @@ use super::dependencies::{Dependencies, Outside};
 use super::disaster::{self, DisasterError, Scene};
 use super::estate::{self, NAMESPACE, WEB};
 use super::faults::Faults;
+use super::github::{self, Github, GithubError};
 use super::kubernetes::{Cluster, ClusterError};
 use super::postgres::connect::Access;
 use super::postgres::fleet::{Lifecycle, Rules, Servers, Tempo};
 use super::postgres::{Credentials, PostgresError};
+use super::recovery::fleet::Fleet;
+use super::recovery::{Maintenance, Recovery};
 use super::rundir::{CLUSTERS, RunDir, RunDirError};
 use super::serve::{Stop, stopped};
 use super::service::{Service, ServiceError};
@@ -46,6 +50,10 @@ pub enum WorldError {
     Azure(#[from] AzureError),
     #[error(transparent)]
     Service(#[from] ServiceError),
+    #[error(transparent)]
+    Blobs(#[from] BlobsError),
+    #[error(transparent)]
+    Github(#[from] GithubError),
     #[error("cannot listen on 127.0.0.1 for the sandbox's control: {0}")]
     Control(io::Error),
     #[error(transparent)]
@@ -102,6 +110,8 @@ struct World {
     state: State,
     servers: Servers,
     azure: Azure,
+    blobs: Blobs,
+    github: Github,
     service: Service,
     outside: Outside,
     control: Control,
@@ -111,6 +121,7 @@ struct World {
 impl World {
     async fn start(run_dir: &RunDir, options: &Options, stop: Stop, say: &Say) -> Result<World, WorldError> {
         let authority = Arc::new(Authority::new()?);
+        let ca_file = run_dir.write("ca.pem", authority.ca_pem())?;
         let clock = Clock::default();
         let faults = Faults::default();
         let credentials = Credentials::random();
@@ -122,24 +133,23 @@ impl World {
             async { Ok(Cluster::start(estate, &authority, faults.clone(), stop.clone()).await?) },
         )?;
 
-        say("starting Azure and the service");
-        let days_ago = (options.recipe.as_of - TimeDelta::days(9)).and_time(NaiveTime::MIN).and_utc();
-        let version = servers.get(SERVER).map(|live| live.version).unwrap_or_default();
-        servers.put_on_paper(SIDE_COPY, Lifecycle::Stopped, version, days_ago)?;
+        say("starting Azure, GitHub and the service");
         let principal = Principal::random();
-        let azure = Azure::start(
-            principal.clone(),
-            servers.clone(),
-            clock.clone(),
-            &authority,
-            faults.clone(),
-            stop.clone(),
-        )
-        .await?;
+        let ground = Ground {
+            run_dir,
+            options,
+            authority: &authority,
+            ca_file: &ca_file,
+            clock: &clock,
+            faults: &faults,
+            stop: &stop,
+        };
+        let azure = ground.azure(&servers, &principal).await?;
+        let maintenance = Maintenance::default();
+        let (blobs, github) = ground.delivery(&servers, &azure, &principal, &maintenance).await?;
+        let (access, watched) = (live.clone(), cluster.clone());
         let service =
-            Service::start(live.clone(), cluster.clone(), &authority, faults.clone(), stop.clone()).await?;
-        azure.diagnostics.give(SERVER);
-        azure.locks.protect(SERVER, &format!("{SERVER}-lock"));
+            Service::start(access, watched, maintenance, &authority, faults.clone(), stop.clone()).await?;
         let dependencies = Dependencies::default();
         let outside =
             Outside::start(dependencies.clone(), cluster.clone(), clock.clone(), &authority, stop.clone())
@@ -151,22 +161,24 @@ impl World {
             locks: Arc::clone(&azure.locks),
             diagnostics: Arc::clone(&azure.diagnostics),
             dependencies,
+            blobs: blobs.store.clone(),
         };
-        let ca_file = run_dir.write("ca.pem", authority.ca_pem())?;
-        let rights = Arc::clone(&azure.reads_only);
-        let control = Control::start(scene.clone(), ca_file.clone(), rights, cluster.clone(), stop.clone())
+        let (rights, lever) = (Arc::clone(&azure.reads_only), github.lever());
+        let (ca, watched) = (ca_file.clone(), cluster.clone());
+        let control = Control::start(scene.clone(), ca, rights, lever, watched, stop.clone())
             .await
             .map_err(WorldError::Control)?;
         let tasks = vec![tokio::spawn(traffic::run(live.clone(), cluster.clone(), stop))];
         let parts =
             Parts { run_dir, options, ca_file, principal: &principal, live: &live, cluster: &cluster };
         let mut state = parts.state(&azure, &service, &control)?;
+        (state.github, state.blobs) = (Some(github_state(&github)), Some(blobs_state(&blobs)));
         state.dependencies = outside.addresses.clone();
         state.webhooks = state::Webhooks(outside.webhooks.clone());
         if let Some(chosen) = options.disaster {
             say(&disaster::strike(chosen, &scene).await?.words());
         }
-        Ok(World { state, servers, azure, service, outside, control, tasks })
+        Ok(World { state, servers, azure, blobs, github, service, outside, control, tasks })
     }
 
     /// Takes everything down; `stop` has been given.
@@ -177,6 +189,8 @@ impl World {
         }
         tokio::join!(
             self.azure.ended(),
+            self.github.ended(),
+            self.blobs.ended(),
             self.service.ended(),
             self.outside.ended(),
             self.control.ended(),
@@ -184,6 +198,73 @@ impl World {
         );
         Ok(())
     }
+}
+
+/// What the simulators are started with.
+struct Ground<'a> {
+    run_dir: &'a RunDir,
+    options: &'a Options,
+    authority: &'a Authority,
+    ca_file: &'a Path,
+    clock: &'a Clock,
+    faults: &'a Faults,
+    stop: &'a Stop,
+}
+
+impl Ground<'_> {
+    /// Azure, with what the platform gives the live server, and a side copy that is stopped.
+    async fn azure(&self, servers: &Servers, principal: &Principal) -> Result<Azure, WorldError> {
+        let days_ago = (self.options.recipe.as_of - TimeDelta::days(9)).and_time(NaiveTime::MIN).and_utc();
+        let version = servers.get(SERVER).map(|live| live.version).unwrap_or_default();
+        servers.put_on_paper(SIDE_COPY, Lifecycle::Stopped, version, days_ago)?;
+        let (servers, clock) = (servers.clone(), self.clock.clone());
+        let (faults, stop) = (self.faults.clone(), self.stop.clone());
+        let azure = Azure::start(principal.clone(), servers, clock, self.authority, faults, stop).await?;
+        azure.diagnostics.give(SERVER);
+        azure.locks.protect(SERVER, &format!("{SERVER}-lock"));
+        Ok(azure)
+    }
+
+    /// Blob storage, and GitHub with the workflows that use it.
+    async fn delivery(
+        &self,
+        servers: &Servers,
+        azure: &Azure,
+        principal: &Principal,
+        maintenance: &Maintenance,
+    ) -> Result<(Blobs, Github), WorldError> {
+        let folder = self.run_dir.path().join("blobs");
+        let sign_in = SignIn { authority: azure.endpoint.clone(), tenant: principal.tenant.clone() };
+        let tokens = azure.tokens.clone();
+        let (faults, stop) = (self.faults.clone(), self.stop.clone());
+        let blobs = Blobs::start(&folder, tokens, sign_in, self.authority, faults, stop).await?;
+        let fleet = Fleet { servers: servers.clone(), diagnostics: Arc::clone(&azure.diagnostics) };
+        let recovery = Recovery {
+            servers: Arc::new(fleet),
+            blobs: blobs.store.clone(),
+            maintenance: maintenance.clone(),
+            clock: self.clock.clone(),
+            dump: servers.program("pg_dump")?,
+            psql: servers.program("psql")?,
+            ca_file: self.ca_file.to_path_buf(),
+        };
+        let pace = if self.options.fast { github::Pace::fast() } else { github::Pace::believable() };
+        let (faults, stop) = (self.faults.clone(), self.stop.clone());
+        let github = Github::start(recovery, pace, self.authority, faults, stop).await?;
+        Ok((blobs, github))
+    }
+}
+
+fn github_state(github: &Github) -> state::Github {
+    state::Github {
+        endpoint: github.endpoint.clone(),
+        token: github.token.expose_secret().to_owned(),
+        repository: format!("{}/{}", github::OWNER, github::REPOSITORY),
+    }
+}
+
+fn blobs_state(blobs: &Blobs) -> state::Blobs {
+    state::Blobs { endpoint: blobs.endpoint.clone(), container: blobs::CONTAINER.into() }
 }
 
 fn rules(options: &Options) -> Rules {

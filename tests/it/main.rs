@@ -7,6 +7,7 @@ mod journal;
 mod kubectl;
 mod providers;
 mod pty;
+mod sandbox_github;
 mod sandbox_kubernetes;
 mod sandbox_postgres;
 mod sandbox_restore;

@@ -190,7 +190,9 @@ async fn the_state_file_is_whole_and_private(ground: &Ground, sandbox: &Sandbox)
     assert_eq!(mode, 0o600);
     let state = &sandbox.state;
     assert_eq!(state["pid"], json!(sandbox.child.id()));
-    assert!(state["github"].is_null() && state["blobs"].is_null(), "there is none of them yet");
+    for part in ["github", "blobs"] {
+        assert!(sandbox.word(&format!("/{part}/endpoint")).starts_with("https://127.0.0.1:"), "{state}");
+    }
     for file in ["/ca_file", "/kubeconfig", "/config"] {
         let mode = fs::metadata(sandbox.word(file)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{file}");

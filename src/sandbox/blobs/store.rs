@@ -1,0 +1,405 @@
+//! The blobs themselves: facts in memory, bytes in files of the run's folder, both bounded.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use md5::{Digest, Md5};
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+
+use super::CONTAINER;
+use super::answer::Refused;
+
+/// Bytes of all blobs and blocks together.
+const MOST_BYTES: u64 = 8 << 30;
+const MOST_BLOBS: usize = 10_000;
+const MOST_CONTAINERS: usize = 100;
+/// Uncommitted blocks of one blob.
+const MOST_BLOCKS: usize = 50_000;
+
+/// One blob. Its bytes never change: a new upload is a new file.
+#[derive(Debug, Clone)]
+pub struct Blob {
+    pub file: PathBuf,
+    pub size: u64,
+    /// Base64; blobs made of blocks have none unless their writer gave it.
+    pub md5: Option<String>,
+    pub etag: String,
+    pub created: DateTime<Utc>,
+    pub modified: DateTime<Utc>,
+    pub properties: Properties,
+}
+
+/// What the writer says about a blob.
+#[derive(Debug, Clone, Default)]
+pub struct Properties {
+    pub content_type: Option<String>,
+    pub content_encoding: Option<String>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Bytes that have arrived and belong to nothing yet. Dropped, they are forgotten.
+#[derive(Debug)]
+pub struct Upload {
+    path: PathBuf,
+    file: Option<File>,
+    size: u64,
+    md5: Md5,
+    kept: bool,
+    used: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Default)]
+struct Container {
+    /// A time-based policy is locked on it.
+    immutable: bool,
+    blobs: BTreeMap<String, Blob>,
+    /// Uncommitted blocks by blob and identifier.
+    blocks: BTreeMap<String, BTreeMap<String, Block>>,
+}
+
+#[derive(Debug)]
+struct Block {
+    upload: Upload,
+}
+
+/// The account's containers; clones share them.
+#[derive(Debug, Clone)]
+pub struct Store {
+    folder: PathBuf,
+    inner: Arc<Mutex<BTreeMap<String, Container>>>,
+    next: Arc<AtomicU64>,
+    used: Arc<AtomicU64>,
+}
+
+impl Store {
+    /// A store with the empty backup container, in the new folder `folder`.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn create(folder: &Path) -> io::Result<Store> {
+        std::fs::DirBuilder::new().mode(0o700).create(folder)?;
+        let backups = Container { immutable: true, ..Container::default() };
+        let inner = Mutex::new(BTreeMap::from([(CONTAINER.to_owned(), backups)]));
+        let (next, used) = (Arc::new(AtomicU64::new(1)), Arc::default());
+        Ok(Store { folder: folder.to_path_buf(), inner: Arc::new(inner), next, used })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Container>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file for bytes to come.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub async fn upload(&self) -> Result<Upload, Refused> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.folder.join(format!("{number:08}"));
+        let file = File::create_new(&path).await.map_err(|e| Refused::internal(&e))?;
+        let used = Arc::clone(&self.used);
+        Ok(Upload { path, file: Some(file), size: 0, md5: Md5::new(), kept: false, used })
+    }
+
+    /// Makes `container`, without a policy.
+    ///
+    /// # Errors
+    /// It exists, or there are too many.
+    pub fn make_container(&self, container: &str) -> Result<(), Refused> {
+        let mut containers = self.lock();
+        if containers.contains_key(container) {
+            let message = "The specified container already exists.";
+            return Err(Refused::new(http::StatusCode::CONFLICT, "ContainerAlreadyExists", message));
+        }
+        if containers.len() >= MOST_CONTAINERS {
+            return Err(Refused::too_large(MOST_CONTAINERS as u64));
+        }
+        containers.insert(container.to_owned(), Container::default());
+        Ok(())
+    }
+
+    /// Container names and whether a policy is locked on them.
+    pub fn containers(&self) -> Vec<(String, bool)> {
+        self.lock().iter().map(|(name, c)| (name.clone(), c.immutable)).collect()
+    }
+
+    /// One blob's facts.
+    ///
+    /// # Errors
+    /// There is no such container or blob.
+    pub fn get(&self, container: &str, name: &str) -> Result<Blob, Refused> {
+        let containers = self.lock();
+        let container = containers.get(container).ok_or_else(Refused::no_container)?;
+        container.blobs.get(name).cloned().ok_or_else(Refused::no_blob)
+    }
+
+    /// All blobs of a container, by name.
+    ///
+    /// # Errors
+    /// There is no such container.
+    pub fn all(&self, container: &str) -> Result<Vec<(String, Blob)>, Refused> {
+        let containers = self.lock();
+        let container = containers.get(container).ok_or_else(Refused::no_container)?;
+        Ok(container.blobs.iter().map(|(n, b)| (n.clone(), b.clone())).collect())
+    }
+
+    /// Whether `name` may be written now; `only_new` refuses any existing blob (`If-None-Match: *`).
+    ///
+    /// # Errors
+    /// It exists and may not be overwritten, or there is no such container.
+    pub fn may_write(&self, container: &str, name: &str, only_new: bool) -> Result<(), Refused> {
+        let containers = self.lock();
+        let container = containers.get(container).ok_or_else(Refused::no_container)?;
+        may_write(container, name, only_new)
+    }
+
+    /// Makes `upload` the blob `name`.
+    ///
+    /// # Errors
+    /// As [`Store::may_write`]; bytes that could not be written.
+    pub async fn put(
+        &self,
+        container: &str,
+        name: &str,
+        mut upload: Upload,
+        properties: Properties,
+        only_new: bool,
+    ) -> Result<Blob, Refused> {
+        let md5 = Some(upload.finish().await?);
+        self.commit(container, name, upload, md5, properties, only_new)
+    }
+
+    fn commit(
+        &self,
+        container: &str,
+        name: &str,
+        mut upload: Upload,
+        md5: Option<String>,
+        properties: Properties,
+        only_new: bool,
+    ) -> Result<Blob, Refused> {
+        let mut containers = self.lock();
+        let container = containers.get_mut(container).ok_or_else(Refused::no_container)?;
+        may_write(container, name, only_new)?;
+        if container.blobs.len() >= MOST_BLOBS {
+            return Err(Refused::too_large(MOST_BLOBS as u64));
+        }
+        upload.kept = true;
+        let now = Utc::now();
+        let old = container.blobs.remove(name);
+        let blob = Blob {
+            file: upload.path.clone(),
+            size: upload.size,
+            md5,
+            etag: format!("\"0x8DE{:012X}\"", rand::random::<u64>() >> 16),
+            created: old.as_ref().map_or(now, |b| b.created),
+            modified: now,
+            properties,
+        };
+        container.blobs.insert(name.to_owned(), blob.clone());
+        container.blocks.remove(name);
+        if let Some(old) = old {
+            self.forget(&old);
+        }
+        Ok(blob)
+    }
+
+    fn forget(&self, blob: &Blob) {
+        let _ = std::fs::remove_file(&blob.file);
+        self.used.fetch_sub(blob.size, Ordering::Relaxed);
+    }
+
+    /// Deletes a blob.
+    ///
+    /// # Errors
+    /// It does not exist, or a policy keeps it.
+    pub fn delete(&self, container: &str, name: &str) -> Result<(), Refused> {
+        let mut containers = self.lock();
+        let container = containers.get_mut(container).ok_or_else(Refused::no_container)?;
+        if !container.blobs.contains_key(name) {
+            return Err(Refused::no_blob());
+        }
+        if container.immutable {
+            return Err(Refused::immutable());
+        }
+        if let Some(blob) = container.blobs.remove(name) {
+            self.forget(&blob);
+        }
+        Ok(())
+    }
+
+    /// Keeps a block for a later commit; gives the MD5 of its bytes.
+    ///
+    /// # Errors
+    /// There is no such container, or there are too many blocks.
+    pub async fn put_block(
+        &self,
+        container: &str,
+        name: &str,
+        id: &str,
+        mut upload: Upload,
+    ) -> Result<String, Refused> {
+        let md5 = upload.finish().await?;
+        let mut containers = self.lock();
+        let container = containers.get_mut(container).ok_or_else(Refused::no_container)?;
+        let blocks = container.blocks.entry(name.to_owned()).or_default();
+        if blocks.len() >= MOST_BLOCKS && !blocks.contains_key(id) {
+            let message = "The uncommitted block count cannot exceed the maximum limit of 100,000 blocks.";
+            return Err(Refused::new(http::StatusCode::CONFLICT, "BlockCountExceedsLimit", message));
+        }
+        blocks.insert(id.to_owned(), Block { upload });
+        Ok(md5)
+    }
+
+    /// Makes the blob `name` of the blocks `ids`, in that order.
+    ///
+    /// # Errors
+    /// A block is unknown; else as [`Store::put`].
+    pub async fn put_block_list(
+        &self,
+        container: &str,
+        name: &str,
+        ids: &[String],
+        properties: Properties,
+        only_new: bool,
+    ) -> Result<Blob, Refused> {
+        self.may_write(container, name, only_new)?;
+        let mut blocks = {
+            let mut containers = self.lock();
+            let container = containers.get_mut(container).ok_or_else(Refused::no_container)?;
+            let blocks = container.blocks.remove(name).unwrap_or_default();
+            if ids.iter().any(|id| !blocks.contains_key(id)) {
+                container.blocks.insert(name.to_owned(), blocks);
+                let message = "The specified block list is invalid.";
+                return Err(Refused::new(http::StatusCode::BAD_REQUEST, "InvalidBlockList", message));
+            }
+            blocks
+        };
+        let mut whole = self.upload().await?;
+        for id in ids {
+            let Some(block) = blocks.get_mut(id) else { continue };
+            let bytes = tokio::fs::read(&block.upload.path).await.map_err(|e| Refused::internal(&e))?;
+            whole.write(&bytes).await?;
+        }
+        whole.finish().await?;
+        self.commit(container, name, whole, None, properties, only_new)
+    }
+}
+
+fn may_write(container: &Container, name: &str, only_new: bool) -> Result<(), Refused> {
+    match container.blobs.contains_key(name) {
+        true if only_new => Err(Refused::exists()),
+        true if container.immutable => Err(Refused::immutable()),
+        _ => Ok(()),
+    }
+}
+
+impl Upload {
+    /// Takes more bytes.
+    ///
+    /// # Errors
+    /// The account is full, or the file cannot be written.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        let more = bytes.len() as u64;
+        if self.used.fetch_add(more, Ordering::Relaxed) + more > MOST_BYTES {
+            self.used.fetch_sub(more, Ordering::Relaxed);
+            return Err(Refused::too_large(MOST_BYTES));
+        }
+        self.size += more;
+        self.md5.update(bytes);
+        match &mut self.file {
+            Some(file) => file.write_all(bytes).await.map_err(|e| Refused::internal(&e)),
+            None => Ok(()),
+        }
+    }
+
+    /// Bytes so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Base64 of the MD5 of the bytes so far.
+    pub fn digest(&self) -> String {
+        STANDARD.encode(self.md5.clone().finalize())
+    }
+
+    async fn finish(&mut self) -> Result<String, Refused> {
+        if let Some(mut file) = self.file.take() {
+            file.flush().await.map_err(|e| Refused::internal(&e))?;
+        }
+        Ok(self.digest())
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = std::fs::remove_file(&self.path);
+            self.used.fetch_sub(self.size, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Ground(PathBuf);
+
+    impl Drop for Ground {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn store() -> (Ground, Store) {
+        let folder = std::env::temp_dir().join(format!("drtui-blobs-{}", crate::sandbox::postgres::plain(8)));
+        let store = Store::create(&folder).unwrap();
+        (Ground(folder), store)
+    }
+
+    async fn put(store: &Store, container: &str, bytes: &[u8], only_new: bool) -> Result<Blob, Refused> {
+        let mut upload = store.upload().await?;
+        upload.write(bytes).await?;
+        store.put(container, "a.sql.gz", upload, Properties::default(), only_new).await
+    }
+
+    #[tokio::test]
+    async fn the_backup_container_keeps_what_it_has() {
+        let (ground, store) = store();
+        let blob = put(&store, CONTAINER, b"first", false).await.unwrap();
+        assert_eq!(blob.md5.as_deref(), Some("iwTV43ddKY54RV78XKQE1Q=="));
+        assert_eq!(put(&store, CONTAINER, b"second", true).await.unwrap_err(), Refused::exists());
+        assert_eq!(put(&store, CONTAINER, b"second", false).await.unwrap_err(), Refused::immutable());
+        assert_eq!(store.delete(CONTAINER, "a.sql.gz").unwrap_err(), Refused::immutable());
+        assert_eq!(std::fs::read(store.get(CONTAINER, "a.sql.gz").unwrap().file).unwrap(), b"first");
+        let files = std::fs::read_dir(&ground.0).unwrap().count();
+        assert_eq!(files, 1, "refused uploads leave no file");
+    }
+
+    #[tokio::test]
+    async fn blocks_become_a_blob_in_the_order_of_the_list() {
+        let (_ground, store) = store();
+        store.make_container("scratch").unwrap();
+        for (id, bytes) in [("b", b"world"), ("a", b"hello"), ("c", b"never")] {
+            let mut upload = store.upload().await.unwrap();
+            upload.write(bytes).await.unwrap();
+            store.put_block("scratch", "x", id, upload).await.unwrap();
+        }
+        let wrong = store.put_block_list("scratch", "x", &["z".into()], Properties::default(), false).await;
+        assert_eq!(wrong.unwrap_err().code, "InvalidBlockList");
+        let ids = ["a".to_owned(), "b".to_owned()];
+        let blob = store.put_block_list("scratch", "x", &ids, Properties::default(), false).await.unwrap();
+        assert_eq!(std::fs::read(&blob.file).unwrap(), b"helloworld");
+        assert_eq!(store.used.load(Ordering::Relaxed), 10, "the block that was not wanted is gone");
+        store.delete("scratch", "x").unwrap();
+        assert_eq!(store.used.load(Ordering::Relaxed), 0);
+    }
+}

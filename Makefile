@@ -1,4 +1,4 @@
-.PHONY: bootstrap run test bench lint picture
+.PHONY: bootstrap run test bench fidelity lint picture
 
 # A small world on loopback, and the cockpit on it.
 run: bootstrap
@@ -14,6 +14,10 @@ test: bootstrap
 # The promised numbers, measured here and now (release build); ends with 1 when one is missed.
 bench: bootstrap
 	cargo bench --quiet --bench cockpit
+
+# Clients that nobody here wrote, against a sandbox.
+fidelity: bootstrap
+	scripts/fidelity/run
 
 lint:
 	cargo fmt --check

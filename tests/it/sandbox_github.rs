@@ -338,9 +338,9 @@ async fn blobs_are_listed_ranged_and_never_overwritten() {
     let world = World::start("blobs");
     let token = world.storage_token("https://storage.azure.com/.default").await;
     for name in ["a.sql.gz", "b.sql.gz", "old/c.sql.gz"] {
-        let put =
-            world.blob(Method::PUT, &format!("database-backup/{name}"), &token, Some(b"0123456789".to_vec()));
-        assert_eq!(put.await.status(), 201);
+        let path = format!("database-backup/{name}");
+        let put = world.blob(Method::PUT, &path, &token, Some(b"0123456789".to_vec())).await;
+        assert_eq!(put.status(), 201);
     }
     let error = |answer: &Response| {
         let code = answer.headers().get("x-ms-error-code").map(|c| c.to_str().unwrap().to_owned());

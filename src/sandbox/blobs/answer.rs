@@ -85,9 +85,9 @@ impl Refused {
 
     fn response(&self, request_id: &str, head: bool) -> Response<Body> {
         let message = format!(
-            "{}\nRequestId:{request_id}\nTime:{}",
+            "{}\nRequestId:{request_id}\nTime:{}0Z",
             self.message,
-            Utc::now().format("%Y-%m-%dT%H:%M:%S%.7fZ")
+            Utc::now().format("%Y-%m-%dT%H:%M:%S%.6f")
         );
         let detail: String = self.detail.iter().map(|(e, t)| format!("<{e}>{}</{e}>", escape(t))).collect();
         let body = format!(

@@ -187,7 +187,7 @@ pub fn job(hub: &Hub, links: &Links, id: &str, rest: &[&str]) -> Reply {
     };
     match (found, rest) {
         (Some((_, _, job)), []) => Reply::ok(job),
-        (Some((run, status, _)), ["logs"]) if status == "completed" => logs::redirect(hub, run, Some(id)),
+        (Some((run, "completed", _)), ["logs"]) => logs::redirect(hub, run, Some(id)),
         _ => Reply::not_found(),
     }
 }

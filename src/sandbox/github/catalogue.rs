@@ -147,6 +147,9 @@ pub const WORKFLOWS: &[Workflow] = &[
     },
 ];
 
+/// Steps with their usual time in milliseconds.
+pub type Timed = &'static [(&'static str, u64)];
+
 /// Inputs of a run, complete.
 pub type Inputs = BTreeMap<String, String>;
 
@@ -231,8 +234,8 @@ impl Workflow {
         }
     }
 
-    /// Steps before and after the work, with their usual time in milliseconds, and the name of the work's own step.
-    pub fn steps(&self) -> (&'static [(&'static str, u64)], &'static str, &'static [(&'static str, u64)]) {
+    /// Steps before the work, the name of the work's own step, and steps after it.
+    pub fn steps(&self) -> (Timed, &'static str, Timed) {
         const CHECKOUT: (&str, u64) = ("Run actions/checkout@v4", 1_200);
         let work = match self.role {
             Role::Backup => "Backup AKS Postgres",

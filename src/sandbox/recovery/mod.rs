@@ -1,7 +1,7 @@
 //! What the recovery workflows do in the sandbox's world: back up, restore, restore to a time, revive, deploy, and set
 //! maintenance mode. With the platform's own flaws, which a rehearsal must be able to meet.
 
-pub mod live;
+pub mod fleet;
 pub mod maintenance;
 pub mod servers;
 mod tools;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::blobs::store::Store;
-use super::postgres::binaries::Binaries;
+use super::clock::Clock;
 pub use maintenance::Maintenance;
 pub use servers::{Doing, Refusal, Servers};
 
@@ -47,8 +47,11 @@ pub struct Recovery {
     pub servers: Arc<dyn Servers>,
     pub blobs: Store,
     pub maintenance: Maintenance,
-    /// Whose `pg_dump` and `psql` are used.
-    pub binaries: Binaries,
+    /// The sandbox's own time: what people and files go by.
+    pub clock: Clock,
+    /// The programs `pg_dump` and `psql`.
+    pub dump: PathBuf,
+    pub psql: PathBuf,
     /// The authority that signs the servers' certificates.
     pub ca_file: PathBuf,
 }

@@ -24,8 +24,8 @@ pub enum ToolError {
 }
 
 impl Recovery {
-    fn client(&self, name: &str, access: &Access) -> Command {
-        let mut command = Command::new(self.binaries.program(name));
+    fn client(&self, program: &Path, name: &str, access: &Access) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -45,13 +45,13 @@ impl Recovery {
     }
 
     /// Dumps the database into `upload`, compressed, with the options of the platform's workflow.
-    pub(super) async fn dump(
+    pub(super) async fn take_dump(
         &self,
         access: &Access,
         upload: &mut Upload,
         log: &Log,
     ) -> Result<ExitStatus, ToolError> {
-        let mut command = self.client("pg_dump", access);
+        let mut command = self.client(&self.dump, "pg_dump", access);
         command.args(["--clean", "--if-exists", "--no-owner", "--compress=1", "--format=plain"]);
         let mut child = spawn(&mut command, Stdio::null())?;
         let words = follow(child.stderr.take(), log);
@@ -89,7 +89,7 @@ impl Recovery {
             return Err(run("gzip")(std::io::ErrorKind::BrokenPipe.into()));
         };
         let sql: Stdio = sql.try_into().map_err(run("gzip"))?;
-        let mut command = self.client("psql", access);
+        let mut command = self.client(&self.psql, "psql", access);
         command.arg("--no-psqlrc");
         let mut child = spawn(&mut command, sql)?;
         tokio::join!(

@@ -31,7 +31,7 @@ impl Recovery {
 
     async fn backup(&self, file: &str, server: &str, scheduled: bool, log: &Log) -> Result<(), Failed> {
         let name = match file {
-            "" | "default" => backup_name(scheduled, Utc::now()),
+            "" | "default" => backup_name(scheduled, self.clock.now()),
             given => format!("{given}.sql.gz"),
         };
         log(&format!("Backup file: {name}"));
@@ -45,7 +45,8 @@ impl Recovery {
             "Run: konduit.sh -t 7200 -x {WEB} -- pg_dump --clean --if-exists --no-owner --compress=1"
         ));
         let mut upload = self.blobs.upload().await.map_err(|refused| broken(refused.message, log))?;
-        let ended = self.dump(&access, &mut upload, log).await.map_err(|e| broken(&e.to_string(), log))?;
+        let ended =
+            self.take_dump(&access, &mut upload, log).await.map_err(|e| broken(&e.to_string(), log))?;
         if !ended.success() {
             return exit(log, ended.code().unwrap_or(1));
         }
@@ -68,7 +69,7 @@ impl Recovery {
     }
 
     async fn restore(&self, file: &str, log: &Log) -> Result<(), Failed> {
-        let name = if file.is_empty() { backup_name(true, Utc::now()) } else { file.to_owned() };
+        let name = if file.is_empty() { backup_name(true, self.clock.now()) } else { file.to_owned() };
         log(&format!("Run: azcopy copy {CONTAINER}/{name}"));
         let Ok(blob) = self.blobs.get(CONTAINER, &name) else {
             log("RESPONSE 404: 404 The specified blob does not exist. ERROR CODE: BlobNotFound");
@@ -93,7 +94,7 @@ impl Recovery {
             log(&format!("ERROR: unable to parse the restore time '{time}'; use YYYY-MM-DDTHH:MM:SS"));
             return exit(log, 1);
         };
-        let restored = self.servers.point_in_time_restore(SERVER, at, target).await;
+        let restored = self.servers.point_in_time_restore(SERVER, self.clock.real(at), target).await;
         restored.map_err(|refusal| failed(&refusal, log))?;
         log(&json!({"name": target, "state": "Ready", "restorePoint": time}).to_string());
         Ok(())
@@ -115,10 +116,10 @@ impl Recovery {
                 "InvalidParameterValue",
                 "Invalid value given for parameter pointInTimeUTC.",
             )),
-            Some(at) => self.servers.revive(server, at).await,
+            Some(at) => self.servers.revive(server, self.clock.real(at)).await,
         };
         let body = match answer {
-            Ok(()) => json!({"operation": "ReviveDroppedManagementOperation", "startTime": Utc::now()}),
+            Ok(()) => json!({"operation": "ReviveDroppedManagementOperation", "startTime": self.clock.now()}),
             Err(refusal) => json!({"error": {"code": refusal.code, "message": refusal.message}}),
         };
         log(&body.to_string());

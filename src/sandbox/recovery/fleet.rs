@@ -1,0 +1,84 @@
+//! The sandbox's fleet of real servers, as the workflows see it: with Azure's refusals in Azure's words.
+
+use chrono::{DateTime, Utc};
+
+use super::servers::{Doing, Refusal, Servers};
+use crate::sandbox::postgres::connect::Access;
+use crate::sandbox::postgres::fleet::{self, Failure};
+
+/// All servers of the sandbox.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    pub servers: fleet::Servers,
+}
+
+impl Fleet {
+    fn find(&self, server: &str) -> Result<Access, Refusal> {
+        self.servers.access(server).ok_or_else(|| Refusal::not_found(server))
+    }
+}
+
+/// As the resource manager would put it.
+fn refused(refusal: fleet::Refusal) -> Refusal {
+    let (status, code) = match &refusal {
+        fleet::Refusal::NotFound { name } => return Refusal::not_found(name),
+        fleet::Refusal::BadName { .. } => (400, "InvalidParameterValue"),
+        fleet::Refusal::NameTaken { .. } => (409, "ServerNameAlreadyExists"),
+        fleet::Refusal::Busy { .. } => (409, "ServerIsBusy"),
+        fleet::Refusal::WrongState { .. } => (409, "OperationNotAllowed"),
+        fleet::Refusal::OutsideWindow { .. } => (400, "InvalidPointInTimeUTC"),
+        fleet::Refusal::Gone { .. } => (404, "SourceServerNotFound"),
+        fleet::Refusal::TooMany { .. } => (409, "QuotaExceeded"),
+    };
+    Refusal::new(status, code, refusal.to_string())
+}
+
+fn failed(failure: Failure) -> Refusal {
+    Refusal::new(500, failure.code, failure.message)
+}
+
+impl Servers for Fleet {
+    fn access<'a>(&'a self, server: &'a str) -> Doing<'a, Access> {
+        Box::pin(async move { self.find(server) })
+    }
+
+    fn point_in_time_restore<'a>(
+        &'a self,
+        source: &'a str,
+        time: DateTime<Utc>,
+        new_name: &'a str,
+    ) -> Doing<'a, ()> {
+        Box::pin(async move {
+            let begun = self.servers.point_in_time_restore(source, time, new_name, []).map_err(refused)?;
+            self.servers.wait(&begun).await.map_err(failed)
+        })
+    }
+
+    fn revive<'a>(&'a self, name: &'a str, time: DateTime<Utc>) -> Doing<'a, ()> {
+        Box::pin(async move { self.servers.revive(name, name, time).map(drop).map_err(refused) })
+    }
+
+    fn ensure<'a>(&'a self, name: &'a str) -> Doing<'a, bool> {
+        Box::pin(async move {
+            if self.servers.get(name).is_some() {
+                return Ok(false);
+            }
+            let begun = self.servers.create_empty(name, []).map_err(refused)?;
+            self.servers.wait(&begun).await.map_err(failed)?;
+            Ok(true)
+        })
+    }
+
+    fn databases<'a>(&'a self, server: &'a str) -> Doing<'a, Vec<String>> {
+        Box::pin(async move {
+            let wrong = |why: String| Refusal::new(500, "InternalServerError", why);
+            let client =
+                self.find(server)?.connect("drtui sandbox").await.map_err(|e| wrong(e.to_string()))?;
+            let query =
+                "SELECT datname::text FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'
+                         ORDER BY datname";
+            let rows = client.query(query, &[]).await.map_err(|e| wrong(e.to_string()))?;
+            Ok(rows.iter().map(|row| row.get(0)).collect())
+        })
+    }
+}

@@ -224,7 +224,7 @@ def _():
         retry_total=0,
     )
     container = key.get_container_client("database-backup")
-    refused(ClientAuthenticationError, "KeyBasedAuthenticationNotPermitted", lambda: list(container.list_blobs()))
+    refused(HttpResponseError, "KeyBasedAuthenticationNotPermitted", lambda: list(container.list_blobs()))
 
 
 print(f"azure-storage-blob: {len(PASSED)} passed, {len(FAILED)} failed")

@@ -62,8 +62,15 @@ id=$(newest maintenance.yml)
 reach "$id" waiting
 check 'a production run waits' waiting gh run list --workflow maintenance.yml --json status --jq '.[0].status'
 check 'its pending deployment' production api "actions/runs/$id/pending_deployments" --jq '.[0].environment.name'
+gh run watch "$id" --interval 1 >"$GH_CONFIG_DIR/watched" 2>&1 &
+watching=$!
+for _ in $(seq 50); do
+  grep -q 'Set maintenance mode' "$GH_CONFIG_DIR/watched" && break
+  sleep 0.1
+done
 check 'approval' production approve "$id"
-check 'run watch' '✓ Set maintenance mode' gh run watch "$id" --interval 1
+wait "$watching"
+check 'run watch' '✓ Set maintenance mode' cat "$GH_CONFIG_DIR/watched"
 check 'run view' 'Enable or disable maintenance mode' gh run view "$id" --verbose
 check 'run view --log' 'Temporary URL: https://refer-serious-misconduct-temp' gh run view "$id" --log
 check 'run view --json' success gh run view "$id" --json conclusion --jq .conclusion

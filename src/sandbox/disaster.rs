@@ -12,6 +12,8 @@ use thiserror::Error;
 use tokio_postgres::Transaction;
 
 use super::azure::{Diagnostics, Locks, SERVER};
+use super::blobs::CONTAINER;
+use super::blobs::store::Store;
 use super::clock::{Clock, clock_change_near};
 use super::dependencies::Dependencies;
 use super::faults::{Faults, Kind, Provider};
@@ -160,6 +162,7 @@ pub struct Scene {
     pub locks: Arc<Locks>,
     pub diagnostics: Arc<Diagnostics>,
     pub dependencies: Dependencies,
+    pub blobs: Store,
 }
 
 /// What a disaster did.
@@ -228,7 +231,7 @@ pub async fn strike(disaster: Disaster, scene: &Scene) -> Result<Struck, Disaste
         Disaster::DiagnosticsLeftBehind => delete_server(scene, false).await?,
         Disaster::PtrNameTaken => take_name(scene).await?,
         Disaster::ClockChangeNight => change_clock(scene),
-        Disaster::BackupMissing => lose_backups(scene)?,
+        Disaster::BackupMissing => lose_backups(scene).await?,
         outage => out(outage, scene),
     };
     Ok(Struck { disaster: disaster.name().into(), at, until: Utc::now(), what: Vec::new(), note: Some(note) })
@@ -301,8 +304,12 @@ fn change_clock(scene: &Scene) -> String {
     )
 }
 
-fn lose_backups(_scene: &Scene) -> Result<String, DisasterError> {
-    Err(DisasterError::Unfit("this sandbox has no blob storage"))
+async fn lose_backups(scene: &Scene) -> Result<String, DisasterError> {
+    let lost = scene.blobs.lose(CONTAINER, "rsm_pd_2", PATIENCE).await;
+    if lost.is_empty() {
+        return Err(DisasterError::Unfit("there is no scheduled backup in blob storage"));
+    }
+    Ok(format!("gone from the container {CONTAINER}: {}", lost.join(", ")))
 }
 
 /// What the service's own user does to the data.

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +14,7 @@ use chrono::{DateTime, Utc};
 use md5::{Digest, Md5};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
 
 use super::CONTAINER;
 use super::answer::Refused;
@@ -77,6 +79,8 @@ pub struct Store {
     inner: Arc<Mutex<BTreeMap<String, Container>>>,
     next: Arc<AtomicU64>,
     used: Arc<AtomicU64>,
+    /// Moves with every blob that is written.
+    written: Arc<watch::Sender<u64>>,
 }
 
 impl Store {
@@ -89,7 +93,8 @@ impl Store {
         let backups = Container { immutable: true, ..Container::default() };
         let inner = Mutex::new(BTreeMap::from([(CONTAINER.to_owned(), backups)]));
         let (next, used) = (Arc::new(AtomicU64::new(1)), Arc::default());
-        Ok(Store { folder: folder.to_path_buf(), inner: Arc::new(inner), next, used })
+        let written = Arc::new(watch::Sender::new(0));
+        Ok(Store { folder: folder.to_path_buf(), inner: Arc::new(inner), next, used, written })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Container>> {
@@ -208,7 +213,32 @@ impl Store {
         if let Some(old) = old {
             self.forget(&old);
         }
+        self.written.send_modify(|n| *n += 1);
         Ok(blob)
+    }
+
+    /// Loses the blobs whose names begin with `prefix`, as no request could: whatever the policy says. Waits for the
+    /// first of them, at most `patience`; gives their names.
+    pub async fn lose(&self, container: &str, prefix: &str, patience: Duration) -> Vec<String> {
+        let mut written = self.written.subscribe();
+        let there = async {
+            loop {
+                written.mark_unchanged();
+                let all = self.all(container).unwrap_or_default();
+                if all.iter().any(|(name, _)| name.starts_with(prefix)) || written.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Nothing to lose is told by an empty answer.
+        let _ = tokio::time::timeout(patience, there).await;
+        let mut containers = self.lock();
+        let Some(container) = containers.get_mut(container) else { return Vec::new() };
+        let names: Vec<String> = container.blobs.keys().filter(|n| n.starts_with(prefix)).cloned().collect();
+        for blob in names.iter().filter_map(|name| container.blobs.remove(name)) {
+            self.forget(&blob);
+        }
+        names
     }
 
     fn forget(&self, blob: &Blob) {
@@ -382,6 +412,15 @@ mod tests {
         assert_eq!(std::fs::read(store.get(CONTAINER, "a.sql.gz").unwrap().file).unwrap(), b"first");
         let files = std::fs::read_dir(&ground.0).unwrap().count();
         assert_eq!(files, 1, "refused uploads leave no file");
+    }
+
+    #[tokio::test]
+    async fn a_disaster_loses_what_no_request_could() {
+        let (ground, store) = store();
+        put(&store, CONTAINER, b"first", false).await.unwrap();
+        assert_eq!(store.lose(CONTAINER, "b", Duration::ZERO).await, Vec::<String>::new());
+        assert_eq!(store.lose(CONTAINER, "a.sql", Duration::ZERO).await, ["a.sql.gz"]);
+        assert_eq!(std::fs::read_dir(&ground.0).unwrap().count(), 0);
     }
 
     #[tokio::test]

@@ -1,8 +1,11 @@
 //! The sandbox's fleet of real servers, as the workflows see it: with Azure's refusals in Azure's words.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::servers::{Doing, Refusal, Servers};
+use crate::sandbox::azure::Diagnostics;
 use crate::sandbox::postgres::connect::Access;
 use crate::sandbox::postgres::fleet::{self, Failure};
 
@@ -10,6 +13,8 @@ use crate::sandbox::postgres::fleet::{self, Failure};
 #[derive(Debug, Clone)]
 pub struct Fleet {
     pub servers: fleet::Servers,
+    /// Settings that outlive their servers.
+    pub diagnostics: Arc<Diagnostics>,
 }
 
 impl Fleet {
@@ -63,8 +68,16 @@ impl Servers for Fleet {
             if self.servers.get(name).is_some() {
                 return Ok(false);
             }
+            if let Some(left) = self.diagnostics.of(name).first() {
+                let message = format!(
+                    "A resource with the ID \".../flexibleServers/{name}|{left}\" already exists - to be managed via \
+                     Terraform this resource needs to be imported into the State."
+                );
+                return Err(Refusal::new(409, "ResourceAlreadyExists", message));
+            }
             let begun = self.servers.create_empty(name, []).map_err(refused)?;
             self.servers.wait(&begun).await.map_err(failed)?;
+            self.diagnostics.give(name);
             Ok(true)
         })
     }

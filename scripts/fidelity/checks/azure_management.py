@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Microsoft's own Python clients against a running sandbox: azure.py STATE_FILE.
+"""Microsoft's own Python clients against a running sandbox: azure_management.py STATE_FILE.
 
 Needs azure-mgmt-postgresqlflexibleservers, azure-mgmt-monitor and azure-identity. The sandbox should run with --fast.
 Prints a line for each check and, last, `azure: N passed, M failed`; ends with 1 if any failed.
@@ -9,9 +9,6 @@ import json
 import sys
 import time
 import urllib.request
-
-# This file is called as the package that it needs: its own folder must not be looked in.
-sys.path.pop(0)
 
 from azure.core.exceptions import (
     ClientAuthenticationError,

@@ -64,6 +64,12 @@ pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) -> Vec<Effect>
     if !allowed(model) {
         return Vec::new();
     }
+    if model.world.deployments.value.is_none() {
+        let text =
+            format!("No deployment is known yet (kubernetes: {}).", model.standing(Source::Kubernetes));
+        model.tell(Level::Warning, text);
+        return Vec::new();
+    }
     let mut steps = Vec::new();
     let mut same = Vec::new();
     let open: Vec<(String, UndoKind)> = model

@@ -123,3 +123,11 @@ fn a_source_that_fails_is_not_taken_for_one_that_agrees() {
     let told = told(&kit).unwrap();
     assert_eq!(told, "sensed again: 0 answered items still hold, 1 answered item cannot be sensed now");
 }
+
+#[test]
+fn nothing_is_said_to_be_gone_before_anything_is_known() {
+    let mut kit = crashed();
+    kit.command("arm 5m").keys("b");
+    assert!(kit.toast().contains("No deployment is known yet (kubernetes: waiting"), "{}", kit.toast());
+    assert!(kit.model.overlays.is_empty());
+}

@@ -3,6 +3,7 @@
 
 mod docs;
 mod house;
+mod incident;
 mod journal;
 mod kubectl;
 mod providers;

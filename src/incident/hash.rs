@@ -70,8 +70,7 @@ pub fn unseal(line: &[u8], seq: u64, prev: &str) -> Result<Entry, String> {
     let actual = sha256_hex(format!("{body}}}").as_bytes());
     if actual != hash {
         return Err(format!(
-            "was changed after it was written: its hash says {}…, its text hashes to {}…",
-            start(hash),
+            "was changed after it was written: its text hashes to {}…, which is not the hash it bears",
             start(&actual)
         ));
     }

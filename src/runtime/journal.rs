@@ -180,14 +180,17 @@ fn resume(dir: &Path, target: &Target, answers: &mpsc::Sender<Msg>) -> Result<Op
             Ok(Some(journal))
         }
         Err(e) => {
-            let advice = match &e {
-                JournalError::Damaged { .. } => format!(
-                    " `drtui incident show {} --readable-part` shows what can be read; move the file away to begin anew.",
-                    summary.id
+            let id = &summary.id;
+            // The advice must not be what a small screen cuts off: no path, nothing twice.
+            let why = match &e {
+                JournalError::Damaged { line, what, readable, .. } => format!(
+                    "line {line} of its journal {what}. `drtui incident show {id} --readable-part` shows the {} entries \
+                     before it; move the journal away to begin anew.",
+                    readable.len()
                 ),
-                _ => " Work there, or end that cockpit first.".to_owned(),
+                e => format!("{e}. Work there, or end that cockpit first."),
             };
-            Err(format!("Incident {} is open and not resumed here: {e}.{advice}", summary.id))
+            Err(format!("Incident {id} is open and not resumed here: {why}"))
         }
     }
 }

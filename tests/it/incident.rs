@@ -86,7 +86,8 @@ fn stop_everything(pty: &mut Pty) {
         "EXERCISE · PRODUCTION of refer-serious-misconduct · cluster sandbox-",
         "target  tra-production/refer-serious-misconduct-production ",
         "target  tra-production/refer-serious-misconduct-production-worker ",
-        "2 replicas, 2 ready   →   0 replicas",
+        "now     2 replicas, 2 ready ",
+        "then    0 replicas ",
         "kubectl -n tra-production scale deployment refer-serious-misconduct-production --replicas",
         "kubectl -n tra-production scale deployment refer-serious-misconduct-production-worker",
         "captured before the change; b puts it back exactly",
@@ -147,7 +148,7 @@ fn put_everything_back(pty: &mut Pty) {
     arm(pty);
     pty.send("b");
     shows(pty, "Put back captured replicas");
-    for words in ["0 replicas, 0 ready   →   2 replicas", "puts back u1", "puts back u2"] {
+    for words in ["now     0 replicas, 0 ready ", "then    2 replicas ", "puts back u1", "puts back u2"] {
         shows(pty, words);
     }
     pty.send("production\r");
@@ -290,8 +291,8 @@ fn one_changed_byte_is_found(ground: &Ground, home: &Home, id: &str) {
     // The cockpit does not go on from it, and says what can be read.
     std::fs::copy(spoiled.join(format!("{id}.jsonl")), journal(home, id)).unwrap();
     let mut pty = ground.cockpit(home, &[]).start();
-    shows(&pty, "is not resumed");
-    shows(&pty, "--readable-part");
+    shows(&pty, "is open and not resumed here: line ");
+    shows(&pty, "move the journal away to begin anew.");
     shows(&pty, "no incident open");
     pty.send("q");
     pty.wait_exit();
@@ -317,12 +318,12 @@ fn a_crash_in_the_middle_of_a_change_is_settled_by_the_watch() {
     ground.scale(WEB, 0);
 
     let mut pty = ground.cockpit(&home, &[]).start();
-    watches(&pty, WEB, "both deployments", |_| true);
-    shows(&pty, "1 UNDO OPEN");
+    shows(&pty, "+ a1 done: sensed after resume: web wants 0");
+    shows(&pty, "2 UNDO OPEN");
     arm(&mut pty);
     pty.send("b");
     shows(&pty, "puts back u1");
-    assert!(!pty.text().contains("puts back u2"), "what was never changed is not put back:\n{}", pty.text());
+    assert!(!pty.text().contains("puts back u2"), "what is as captured is not changed:\n{}", pty.text());
     pty.send("production\r");
     watches(&pty, WEB, "2 by watch", |r| r.is("2", "2", "-"));
     hides(&pty, "UNDO OPEN");
@@ -332,19 +333,14 @@ fn a_crash_in_the_middle_of_a_change_is_settled_by_the_watch() {
     let id = incident(&home);
     let (text, _) = run(&home, &["report", &id, "--format", "json"]);
     let report: Value = serde_json::from_str(&text).unwrap();
-    let change = |n: usize| {
-        let c = &report["changes"][n];
-        (c["outcome"].as_str().unwrap().to_owned(), c["detail"].as_str().unwrap().to_owned())
-    };
-    assert_eq!(change(0), ("done".into(), format!("sensed after resume: {WEB} wants 0")));
-    assert_eq!(
-        change(1),
-        ("failed".into(), format!("not applied: sensed after resume, {WORKER} still wants 2"))
-    );
+    let change = |n: usize| (report["changes"][n]["outcome"].clone(), report["changes"][n]["detail"].clone());
+    assert_eq!(change(0), (json!("done"), json!(format!("sensed after resume: {WEB} wants 0"))));
+    // It could still be carried out for a while: nobody says that it was not.
+    assert_eq!(change(1).0, "unknown", "{}", report["changes"][1]);
     assert_eq!(change(2).0, "done");
     let undo = |n: usize| report["undo"][n]["words"].as_str().unwrap().to_owned();
     assert!(undo(0).ends_with("2 wanted and 2 ready, as captured"), "{}", undo(0));
-    assert!(undo(1).ends_with("the change was not made, 2 wanted as captured"), "{}", undo(1));
+    assert!(undo(1).ends_with("as captured, found so when asked to put it back"), "{}", undo(1));
     assert!(report["timeline"].to_string().contains("2 changes without an outcome on record"), "{text}");
     let (text, code) = run(&home, &["incident", "verify", &id]);
     assert_eq!(code, 0, "{text}");

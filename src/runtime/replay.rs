@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use color_eyre::eyre::Result;
 use crossterm::event::{Event, KeyCode};
+use ratatui::layout::Rect;
+use ratatui::text::Line;
 
 use super::input::Input;
 use super::recorder;
@@ -13,7 +15,7 @@ use super::terminal::{Options, TerminalGuard};
 use crate::core::model::Model;
 use crate::core::{Msg, update};
 use crate::view;
-use crate::view::theme::{Depth, Theme};
+use crate::view::theme::{Depth, Role, Theme};
 
 /// Longest pause between two messages; recorded pauses longer than that are cut short.
 const PAUSE_MAX: Duration = Duration::from_millis(400);
@@ -40,7 +42,13 @@ pub async fn run(path: &Path, depth: Depth) -> Result<ExitCode> {
         }
         crate::core::update::settle(&mut model);
         let theme = Theme::named(&model.theme)?.with_depth(depth);
-        guard.draw(|frame| view::draw(&model, &theme, frame))?;
+        guard.draw(|frame| {
+            view::draw(&model, &theme, frame);
+            // Nobody shall take it for the present.
+            let area = Rect::new(0, 0, frame.area().width.min(26), frame.area().height.min(1));
+            let stamp = Line::styled(" REPLAY, not live · q ends ", theme.style(Role::Exercise));
+            frame.render_widget(stamp, area);
+        })?;
         let wait = async {
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,

@@ -8,6 +8,7 @@ mod journal;
 mod kubectl;
 mod providers;
 mod pty;
+mod replay;
 mod sandbox_github;
 mod sandbox_kubernetes;
 mod sandbox_postgres;

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use super::Scale;
-use super::kubernetes::{ClusterSpec, DeploymentSpec, SecretSpec};
+use super::kubernetes::{ClusterSpec, DeploymentSpec, HostSpec, SecretSpec};
 use super::postgres::Credentials;
 use super::postgres::{DATABASE, HOST};
 
@@ -68,6 +68,11 @@ pub fn cluster(scale: Scale, credentials: &Credentials) -> ClusterSpec {
         namespaces: EMPTY_NAMESPACES.map(Into::into).to_vec(),
         deployments,
         secrets: vec![secret],
+        hosts: vec![HostSpec {
+            namespace: NAMESPACE.into(),
+            host: format!("{WEB}.teacherservices.cloud"),
+            deployment: WEB.into(),
+        }],
         ..ClusterSpec::default()
     }
 }

@@ -21,7 +21,7 @@ use super::disaster::{self, DisasterError, Scene};
 use super::estate::{self, NAMESPACE, WEB};
 use super::faults::Faults;
 use super::github::{self, Github, GithubError};
-use super::kubernetes::{Cluster, ClusterError};
+use super::kubernetes::{Cluster, ClusterError, Names};
 use super::postgres::connect::Access;
 use super::postgres::fleet::{Lifecycle, Rules, Servers, Tempo};
 use super::postgres::{Credentials, PostgresError};
@@ -128,6 +128,7 @@ impl World {
         let estate = estate::cluster(options.recipe.scale, &credentials);
         let folder = run_dir.path().join(CLUSTERS);
         let servers = Servers::new(&folder, Arc::clone(&authority), credentials, rules(options))?;
+        lead_to_fleet(&estate.names, &servers);
         let (live, cluster) = tokio::try_join!(
             async { Ok::<_, WorldError>(servers.start_live(&options.recipe, say).await?) },
             async { Ok(Cluster::start(estate, &authority, faults.clone(), stop.clone()).await?) },
@@ -267,6 +268,12 @@ fn blobs_state(blobs: &Blobs) -> state::Blobs {
     state::Blobs { endpoint: blobs.endpoint.clone(), container: blobs::CONTAINER.into() }
 }
 
+/// Lets containers find the servers by their names.
+fn lead_to_fleet(names: &Names, servers: &Servers) {
+    let servers = servers.clone();
+    names.ask(5432, move |host| servers.resolve(host));
+}
+
 fn rules(options: &Options) -> Rules {
     let tempo = match (options.fast, options.realistic) {
         (true, _) => Tempo::Fast,
@@ -291,6 +298,8 @@ impl Parts<'_> {
     fn state(&self, azure: &Azure, service: &Service, control: &Control) -> Result<State, WorldError> {
         let ca_file = self.ca_file.clone();
         let kubeconfig = self.run_dir.write("kubeconfig", &self.cluster.kubeconfig())?;
+        self.run_dir.write("kubeconfig-viewer", &self.cluster.viewer_kubeconfig())?;
+        self.run_dir.write("kubeconfig-no-pim", &self.cluster.no_pim_kubeconfig())?;
         let secret_file =
             self.run_dir.write("azure-client-secret", self.principal.client_secret.expose_secret())?;
         let config = self.config(azure, service, &ca_file, &kubeconfig, &secret_file);

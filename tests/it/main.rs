@@ -13,4 +13,5 @@ mod sandbox_github;
 mod sandbox_kubernetes;
 mod sandbox_postgres;
 mod sandbox_restore;
+mod sandbox_streams;
 mod sandbox_world;

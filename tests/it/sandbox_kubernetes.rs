@@ -224,7 +224,7 @@ async fn refusals_are_the_api_servers() {
     assert_eq!(status, 415);
     let (status, body) = answer(world.request(Method::DELETE, ALL)).await;
     assert_eq!((status.as_u16(), body["reason"].as_str()), (405, Some("MethodNotAllowed")));
-    let (status, body) = world.get("/apis/batch/v1/jobs").await;
+    let (status, body) = world.get("/apis/batch/v1/cronjobs").await;
     assert_eq!((status.as_u16(), body["reason"].as_str()), (404, Some("NotFound")));
     let (status, _) = world.get(&format!("{ALL}?labelSelector=a%20b")).await;
     assert_eq!(status, 400);

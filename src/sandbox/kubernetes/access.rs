@@ -1,4 +1,4 @@
-//! Who may do what: two users, their tokens, the check behind every request and the reviews that tell it.
+//! Who may do what: three users, their tokens, the rules behind every request and the reviews that tell them.
 
 use rand::Rng;
 use serde_json::{Value, json};
@@ -8,21 +8,29 @@ use super::kinds::Resource;
 use super::refusal::Refusal;
 
 const READS: [&str; 3] = ["get", "list", "watch"];
+/// What Azure's authoriser adds to a refusal.
+const AZURE: &str =
+    "User does not have access to the resource in Azure. Update role assignment to allow access.";
 
 /// What a user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Reads everything, writes in its namespaces.
     Responder,
-    /// Reads everything but secrets.
+    /// Reads everything but secrets; enters no container.
     Viewer,
+    /// A member of the delivery team whose production role is not activated: reads in test namespaces, and nothing else.
+    NoPim,
 }
 
 impl Role {
+    pub const ALL: [Role; 3] = [Role::Responder, Role::Viewer, Role::NoPim];
+
     pub fn user(self) -> &'static str {
         match self {
             Role::Responder => "responder@sandbox.example",
             Role::Viewer => "viewer@sandbox.example",
+            Role::NoPim => "no-pim@sandbox.example",
         }
     }
 }
@@ -38,10 +46,38 @@ pub struct Wish<'a> {
     pub name: &'a str,
 }
 
+impl Wish<'_> {
+    /// `pods/exec`, `pods`.
+    fn full(&self) -> String {
+        match self.subresource {
+            "" => self.resource.to_owned(),
+            part => format!("{}/{part}", self.resource),
+        }
+    }
+}
+
+/// A right, as RBAC writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rule {
+    verbs: Vec<&'static str>,
+    group: &'static str,
+    resources: Vec<String>,
+}
+
+impl Rule {
+    fn grants(&self, wish: &Wish<'_>, full: &str) -> bool {
+        let verb = self.verbs.iter().any(|verb| *verb == "*" || *verb == wish.verb);
+        verb && self.group == wish.group && self.resources.iter().any(|resource| resource == full)
+    }
+
+    fn json(&self) -> Value {
+        json!({"verbs": self.verbs, "apiGroups": [self.group], "resources": self.resources})
+    }
+}
+
 /// Tokens and rights.
 pub struct Access {
-    responder: String,
-    viewer: String,
+    tokens: [String; Role::ALL.len()],
     /// Namespaces the responder may write in; empty means all.
     writes: Vec<String>,
 }
@@ -54,13 +90,15 @@ impl std::fmt::Debug for Access {
 
 impl Access {
     pub fn new(writes: Vec<String>) -> Self {
-        Access { responder: token(), viewer: token(), writes }
+        Access { tokens: Role::ALL.map(|_| token()), writes }
     }
 
     pub fn token(&self, role: Role) -> &str {
+        let [responder, viewer, no_pim] = &self.tokens;
         match role {
-            Role::Responder => &self.responder,
-            Role::Viewer => &self.viewer,
+            Role::Responder => responder,
+            Role::Viewer => viewer,
+            Role::NoPim => no_pim,
         }
     }
 
@@ -70,21 +108,50 @@ impl Access {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
-        [Role::Responder, Role::Viewer].into_iter().find(|role| self.token(*role) == token.trim())
+        Role::ALL.into_iter().find(|role| self.token(*role) == token.trim())
+    }
+
+    /// All rights of a user in a namespace ("" is all namespaces and what is in none).
+    fn rules(&self, role: Role, namespace: &str) -> Vec<Rule> {
+        let mut rules = vec![
+            Rule {
+                verbs: vec!["create"],
+                group: "authorization.k8s.io",
+                resources: ["selfsubjectaccessreviews", "selfsubjectrulesreviews"].map(Into::into).to_vec(),
+            },
+            Rule {
+                verbs: vec!["create"],
+                group: "authentication.k8s.io",
+                resources: vec!["selfsubjectreviews".into()],
+            },
+        ];
+        let writes = role == Role::Responder
+            && (self.writes.is_empty() || self.writes.iter().any(|own| own == namespace));
+        if role == Role::NoPim && !is_test(namespace) {
+            return rules;
+        }
+        for resource in Resource::ALL {
+            if resource == Resource::Secret && role != Role::Responder {
+                continue;
+            }
+            let part = |name: &str| format!("{}/{name}", resource.plural());
+            let parts: Vec<&str> = resource.subresources().iter().map(|(name, ..)| *name).collect();
+            let harmless = |name: &&&str| matches!(**name, "log" | "scale" | "status");
+            let mut resources = vec![resource.plural().to_owned()];
+            if writes && resource != Resource::Namespace {
+                resources.extend(parts.iter().map(|name| part(name)));
+                rules.push(Rule { verbs: vec!["*"], group: resource.group(), resources });
+            } else {
+                resources.extend(parts.iter().filter(harmless).map(|name| part(name)));
+                rules.push(Rule { verbs: READS.to_vec(), group: resource.group(), resources });
+            }
+        }
+        rules
     }
 
     pub fn allows(&self, role: Role, wish: &Wish<'_>) -> bool {
-        let reads = READS.contains(&wish.verb);
-        match role {
-            // The self-reviews are everyone's.
-            _ if wish.verb == "create" && wish.resource.starts_with("selfsubject") => true,
-            Role::Viewer => reads && !matches!(wish.resource, "secrets" | "*"),
-            Role::Responder if reads => true,
-            Role::Responder => {
-                wish.resource != Resource::Namespace.plural()
-                    && (self.writes.is_empty() || self.writes.iter().any(|own| own == wish.namespace))
-            }
-        }
+        let full = wish.full();
+        self.rules(role, wish.namespace).iter().any(|rule| rule.grants(wish, &full))
     }
 
     /// Refuses what is not allowed, in the API server's words.
@@ -92,8 +159,8 @@ impl Access {
         if self.allows(role, wish) {
             return Ok(());
         }
-        let Wish { verb, group, resource: plural, subresource, namespace, name } = *wish;
-        let full = if subresource.is_empty() { plural.to_owned() } else { format!("{plural}/{subresource}") };
+        let Wish { verb, group, resource: plural, namespace, name, .. } = *wish;
+        let full = wish.full();
         let what = resource.map_or_else(|| plural.to_owned(), Resource::qualified);
         let which = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
         let place = if namespace.is_empty() {
@@ -102,7 +169,8 @@ impl Access {
             format!("in the namespace \"{namespace}\"")
         };
         let message = format!(
-            "{what}{which} is forbidden: User \"{}\" cannot {verb} resource \"{full}\" in API group \"{group}\" {place}",
+            "{what}{which} is forbidden: User \"{}\" cannot {verb} resource \"{full}\" in API group \"{group}\" \
+             {place}: {AZURE}",
             role.user()
         );
         Err(Refusal::forbidden(resource.map(|resource| (resource, name)), message))
@@ -113,8 +181,11 @@ impl Access {
         let (kind, status) = match plural {
             "selfsubjectaccessreviews" => ("SelfSubjectAccessReview", self.access_status(role, &body)),
             "selfsubjectrulesreviews" => {
-                let namespace = text(&body, "/spec/namespace").to_owned();
-                ("SelfSubjectRulesReview", self.rules(role, &namespace))
+                let rules = self.rules(role, text(&body, "/spec/namespace"));
+                let rules: Vec<Value> = rules.iter().map(Rule::json).collect();
+                let others = json!([{"verbs": ["get"], "nonResourceURLs": ["*"]}]);
+                let status = json!({"resourceRules": rules, "nonResourceRules": others, "incomplete": false});
+                ("SelfSubjectRulesReview", status)
             }
             "selfsubjectreviews" => {
                 let groups = ["system:authenticated"];
@@ -144,30 +215,16 @@ impl Access {
             name: ask("name"),
         };
         if self.allows(role, &wish) {
-            json!({"allowed": true, "reason": format!("RBAC: allowed by ClusterRoleBinding \"{}\"", role.user())})
+            json!({"allowed": true, "reason": "Access allowed by Azure RBAC Role Assignment."})
         } else {
-            json!({"allowed": false})
+            json!({"allowed": false, "reason": AZURE})
         }
     }
+}
 
-    fn rules(&self, role: Role, namespace: &str) -> Value {
-        let rule = |verbs: &[&str], resources: &[&str]| json!({"verbs": verbs, "apiGroups": ["*"], "resources": resources});
-        let write = Wish { verb: "patch", resource: "deployments", namespace, ..Wish::default() };
-        let mut rules = vec![rule(&["create"], &["selfsubjectaccessreviews", "selfsubjectrulesreviews"])];
-        match role {
-            Role::Responder if self.allows(role, &write) => rules.push(rule(&["*"], &["*"])),
-            Role::Responder => rules.push(rule(&READS, &["*"])),
-            Role::Viewer => {
-                let names: Vec<&str> = Resource::ALL
-                    .into_iter()
-                    .filter(|resource| *resource != Resource::Secret)
-                    .map(Resource::plural)
-                    .collect();
-                rules.push(rule(&READS, &names));
-            }
-        }
-        json!({"resourceRules": rules, "nonResourceRules": [], "incomplete": false})
-    }
+/// True for the namespaces of test environments, by their endings.
+fn is_test(namespace: &str) -> bool {
+    ["-test", "-development", "-qa", "-staging"].iter().any(|ending| namespace.ends_with(ending))
 }
 
 fn token() -> String {
@@ -181,7 +238,14 @@ mod tests {
     #[test]
     fn rights() {
         let access = Access::new(vec!["mine".into()]);
-        let wish = |verb, resource, namespace| Wish { verb, resource, namespace, ..Wish::default() };
+        let wish = |verb, resource, namespace| {
+            let group = match resource {
+                "deployments" => "apps",
+                "selfsubjectaccessreviews" => "authorization.k8s.io",
+                _ => "",
+            };
+            Wish { verb, group, resource, namespace, ..Wish::default() }
+        };
         for (role, verb, resource, namespace, may) in [
             (Role::Responder, "patch", "deployments", "mine", true),
             (Role::Responder, "patch", "deployments", "other", false),
@@ -192,6 +256,13 @@ mod tests {
             (Role::Viewer, "patch", "deployments", "mine", false),
             (Role::Viewer, "get", "secrets", "mine", false),
             (Role::Viewer, "create", "selfsubjectaccessreviews", "", true),
+            (Role::Responder, "create", "pods", "mine", true),
+            (Role::Responder, "*", "*", "mine", false),
+            (Role::NoPim, "list", "deployments", "tra-test", true),
+            (Role::NoPim, "get", "secrets", "tra-test", false),
+            (Role::NoPim, "patch", "deployments", "tra-test", false),
+            (Role::NoPim, "list", "deployments", "mine", false),
+            (Role::NoPim, "list", "deployments", "", false),
         ] {
             assert_eq!(
                 access.allows(role, &wish(verb, resource, namespace)),
@@ -201,11 +272,22 @@ mod tests {
         }
         let wish =
             Wish { group: "apps", subresource: "scale", name: "web", ..wish("patch", "deployments", "mine") };
+        for (role, verb, part, may) in [
+            (Role::Responder, "create", "exec", true),
+            (Role::Viewer, "get", "log", true),
+            (Role::Viewer, "get", "exec", false),
+            (Role::Viewer, "create", "portforward", false),
+        ] {
+            let wish =
+                Wish { verb, resource: "pods", subresource: part, namespace: "mine", ..Wish::default() };
+            assert_eq!(access.allows(role, &wish), may, "{role:?} {verb} {part}");
+        }
         let refusal = access.check(Role::Viewer, Some(Resource::Deployment), &wish).unwrap_err();
         assert_eq!(
             refusal.status["message"],
             "deployments.apps \"web\" is forbidden: User \"viewer@sandbox.example\" cannot patch resource \
-             \"deployments/scale\" in API group \"apps\" in the namespace \"mine\""
+             \"deployments/scale\" in API group \"apps\" in the namespace \"mine\": User does not have access to the \
+             resource in Azure. Update role assignment to allow access."
         );
     }
 
@@ -214,6 +296,10 @@ mod tests {
         let access = Access::new(Vec::new());
         let header = format!("Bearer {}", access.token(Role::Viewer));
         assert_eq!(access.authenticate(Some(&header)), Some(Role::Viewer));
+        assert_eq!(
+            access.authenticate(Some(&format!("bearer {}", access.token(Role::NoPim)))),
+            Some(Role::NoPim)
+        );
         assert_eq!(access.authenticate(Some("Bearer nonsense")), None);
         assert_eq!(access.authenticate(Some("Bearer ")), None);
         assert_eq!(access.authenticate(None), None);

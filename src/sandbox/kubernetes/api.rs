@@ -8,25 +8,27 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
+use super::super::faults::{Faults, Provider};
 use super::super::serve::Stop;
 use super::access::{Access, Role, Wish};
 use super::json::text;
 use super::kinds::{self, Resource};
 use super::refusal::Refusal;
+use super::remote::{self, Wanted};
 use super::route::{Options, Route};
+use super::runtime::Runtime;
 use super::store::Store;
-use super::{list, protobuf, table, watch, write};
+use super::{list, logs, openapi, protobuf, table, watch, write};
 
 /// Bodies larger than the API server takes.
 const LARGEST_BODY: usize = 3 << 20;
-/// Read in self-reviews only.
-const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
-
 /// What every request needs.
 #[derive(Debug)]
 pub struct Api {
     pub store: Arc<Store>,
     pub access: Arc<Access>,
+    pub runtime: Arc<Runtime>,
+    pub faults: Faults,
     pub stop: Stop,
 }
 
@@ -60,6 +62,9 @@ async fn answer(api: &Api, request: Request) -> Result<Response<Body>, Refusal> 
     if let Some(document) = kinds::discovery(&segments, host) {
         return Ok(reply(StatusCode::OK, document.to_string()));
     }
+    if let Some(document) = openapi::answer(&segments) {
+        return Ok(document);
+    }
     let route = Route::parse(&segments).ok_or_else(Refusal::no_such_path)?;
     if request.method() == Method::POST && route.plural.starts_with("selfsubject") {
         return review(api, role, &route, request).await;
@@ -90,9 +95,10 @@ async fn serve(
         None => false,
         Some("scale") if resource == Resource::Deployment => true,
         Some("status") if verb == "get" => false,
+        Some(part) if resource == Resource::Pod => return streams(api, part, route, &options, request),
         Some(_) => return Err(Refusal::no_such_path()),
     };
-    let format = table::Format::of(request.headers(), resource, &options);
+    let format = table::Format::of(request.headers(), resource, route, &options);
     match verb {
         "watch" => watch::start(api, resource, route, &options, format),
         "list" => list::answer(&api.store, resource, route, &options, &format),
@@ -107,9 +113,6 @@ async fn serve(
         // A deployment's scale is written even where the rest of a resource is not.
         verb if resource.verbs().contains(&verb) => {
             let content_type = content_type(&request);
-            if content_type.starts_with(PROTOBUF) {
-                return Err(Refusal::unsupported_body());
-            }
             let body = read(request).await?;
             let change = write::Change { resource, route, options: &options, scale, content_type, body };
             let (status, body) = api.store.write(|inner| change.apply(inner, verb))?;
@@ -119,16 +122,61 @@ async fn serve(
     }
 }
 
+/// Logs, and requests that become streams.
+fn streams(
+    api: &Api,
+    part: &str,
+    route: &Route,
+    options: &Options,
+    request: Request,
+) -> Result<Response<Body>, Refusal> {
+    let pod = list::one(&api.store, Resource::Pod, route)?;
+    let name = text(&pod.value, "/metadata/name");
+    if part == "log" {
+        let wanted = options.get("container");
+        let containers = super::json::list(&pod.value, "/spec/containers");
+        if !wanted.is_empty() && containers.iter().all(|container| text(container, "/name") != wanted) {
+            return Err(Refusal::bad_request(format!("container {wanted} is not valid for pod {name}")));
+        }
+        if options.is("previous") {
+            let container = text(&pod.value, "/spec/containers/0/name");
+            return Err(Refusal::bad_request(format!(
+                "previous terminated container \"{container}\" in pod \"{name}\" not found"
+            )));
+        }
+        return match api.runtime.logs(&pod.value) {
+            Some(logs) => logs::answer(logs, options),
+            None => {
+                let container = text(&pod.value, "/spec/containers/0/name");
+                let why = match text(&pod.value, "/status/containerStatuses/0/state/waiting/reason") {
+                    "" => "PodInitializing",
+                    reason => reason,
+                };
+                Err(Refusal::bad_request(format!(
+                    "container \"{container}\" in pod \"{name}\" is waiting to start: {why}"
+                )))
+            }
+        };
+    }
+    let wanted = Wanted::of(part).ok_or_else(Refusal::no_such_path)?;
+    let faults = api.faults.follow(Provider::Kubernetes);
+    remote::answer(&api.runtime, &pod.value, wanted, request, api.stop.clone(), faults)
+}
+
 /// The verb of a request, as RBAC names it.
 fn verb_of(method: &Method, route: &Route, options: &Options) -> Option<&'static str> {
     let one = route.name.is_some();
+    let streams = matches!(route.subresource.as_deref(), Some("exec" | "attach" | "portforward"));
     match *method {
+        Method::GET if streams => Some("get"),
+        Method::POST if streams => Some("create"),
         Method::GET if options.is("watch") => Some("watch"),
         Method::GET => Some(if one { "get" } else { "list" }),
         Method::POST if !one => Some("create"),
         Method::PUT if one => Some("update"),
         Method::PATCH if one => Some("patch"),
         Method::DELETE if one => Some("delete"),
+        Method::DELETE if route.namespace.is_some() => Some("deletecollection"),
         _ => None,
     }
 }
@@ -142,10 +190,9 @@ async fn review(api: &Api, role: Role, route: &Route, request: Request) -> Resul
     if !known || route.version != "v1" {
         return Err(Refusal::no_such_path());
     }
-    let protobuf = content_type(&request).starts_with(PROTOBUF);
     let body = read(request).await?;
-    let body = if protobuf {
-        protobuf::self_review(&body).ok_or_else(|| Refusal::bad_request("the review could not be decoded"))?
+    let body = if body.starts_with(protobuf::MAGIC) {
+        protobuf::object(&body).ok_or_else(|| Refusal::bad_request("the review could not be decoded"))?
     } else {
         parse(&body)?
     };

@@ -2,7 +2,7 @@
 //! pods under way; with nothing under way it sleeps.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,13 @@ use super::json::{self, int, text};
 use super::kinds::Resource;
 use super::objects::{self, Stage};
 use super::status::{self, Tally};
-use super::store::{Inner, Key, Object, Store, UNMANAGED, key_of};
+use super::store::{Inner, Key, Object, Store, UNMANAGED, Work, key_of};
+
+mod jobs;
+pub mod pods;
+mod replicas;
+
+use replicas::{current_set, forget_old_sets, owned_sets, report, roll};
 
 /// Kubernetes' grace for a pod told to stop.
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -26,8 +32,10 @@ pub const GRACE: Duration = Duration::from_secs(30);
 enum Due {
     /// The pod of this uid leaves this stage.
     Pod { key: Key, uid: String, from: Stage },
-    /// Look at the deployment again.
-    Deployment(Key),
+    /// The pod of this uid may not run longer.
+    Deadline { key: Key, uid: String },
+    /// Look at it again.
+    Look(Work),
 }
 
 /// The controllers' own memory; everything else is in the store.
@@ -38,14 +46,16 @@ pub struct Controller {
     timers: BinaryHeap<Reverse<(Instant, Due)>>,
     /// Pods (by uid) that have a timer, and the stage it is for.
     driven: HashMap<String, Stage>,
+    /// Pods (by uid) that have a deadline's timer.
+    limited: HashSet<String>,
     /// When a replica set (by uid) may stop its next pod.
     next_stop: HashMap<String, Instant>,
 }
 
 impl Controller {
     pub fn new(store: Arc<Store>, pace: Pace) -> Self {
-        let (timers, driven, next_stop) = Default::default();
-        Controller { store, pace, timers, driven, next_stop }
+        let (timers, driven, limited, next_stop) = Default::default();
+        Controller { store, pace, timers, driven, limited, next_stop }
     }
 
     /// Runs until `stop`.
@@ -70,22 +80,38 @@ impl Controller {
     pub fn step(&mut self, now: Instant) -> bool {
         let store = Arc::clone(&self.store);
         store.write(|inner| {
-            let mut keys = inner.take_dirty();
-            if keys.is_empty() && self.next_due().is_some_and(|at| at <= now) {
+            let mut work = inner.take_dirty();
+            if work.is_empty() && self.next_due().is_some_and(|at| at <= now) {
                 match self.timers.pop() {
                     Some(Reverse((_, Due::Pod { key, uid, from }))) => {
                         self.advance(inner, &key, &uid, from);
-                        keys = inner.take_dirty();
+                        work = inner.take_dirty();
                     }
-                    Some(Reverse((_, Due::Deployment(key)))) => {
-                        keys.insert(key);
+                    Some(Reverse((_, Due::Deadline { key, uid }))) => {
+                        self.limited.remove(&uid);
+                        pods::exceed(inner, &key, &uid);
+                        work = inner.take_dirty();
+                    }
+                    Some(Reverse((_, Due::Look(look)))) => {
+                        if let Work::Job(key) = &look {
+                            self.limited.remove(&jobs::timer_of(key));
+                        }
+                        work.insert(look);
                     }
                     None => {}
                 }
             }
-            let any = !keys.is_empty();
-            for key in keys {
-                self.reconcile(inner, &key, now);
+            let any = !work.is_empty();
+            for work in work {
+                match work {
+                    Work::Deployment(key) => self.reconcile(inner, &key, now),
+                    Work::Job(key) => self.reconcile_job(inner, &key, now),
+                    Work::Pod(key) => {
+                        if let Some(pod) = inner.get(Resource::Pod, &key.0, &key.1) {
+                            self.drive(&Arc::clone(pod).value, 0, now);
+                        }
+                    }
+                }
             }
             any || self.next_due().is_some_and(|at| at <= now)
         })
@@ -105,8 +131,8 @@ impl Controller {
         self.driven.remove(uid);
         let Some(object) = inner.get(Resource::Pod, &key.0, &key.1).cloned() else { return };
         if text(&object.value, "/metadata/uid") != uid || objects::stage(&object.value) != from {
-            // Not the stage the timer was for: the reconcile that follows sets the right one.
-            inner.touch(&key.0, super::store::deployment_of(&object.value));
+            // Not the stage the timer was for: the look that follows sets the right one.
+            inner.touch_pod(&object.value);
             return;
         }
         let mut pod = object.value.clone();
@@ -135,7 +161,8 @@ impl Controller {
                 inner.delete(Resource::Pod, &key.0, &key.1);
                 return;
             }
-            Stage::Ready | Stage::Crashing => return,
+            Stage::Crashing => objects::move_pod(&mut pod, Stage::Starting, "", &at),
+            Stage::Ready | Stage::Done => return,
         }
         inner.put(Resource::Pod, pod);
     }
@@ -144,16 +171,22 @@ impl Controller {
     fn drive(&mut self, pod: &Value, place: u32, now: Instant) {
         let stage = objects::stage(pod);
         let uid = text(pod, "/metadata/uid");
+        self.limit(pod, stage, now);
         if self.driven.get(uid) == Some(&stage) {
             return;
         }
-        let Pace { schedule, create, ready, terminate, stagger } = self.pace;
+        let Pace { schedule, create, ready, terminate, stagger, back_off } = self.pace;
+        let restarts = int(pod, "/status/containerStatuses/0/restartCount").clamp(1, 6);
         let wait = match stage {
             Stage::Unscheduled => between(schedule) + stagger * place,
             Stage::Creating => between(create),
             Stage::Starting => between(ready),
             Stage::Ending => between(terminate),
-            Stage::Ready | Stage::Crashing => {
+            // Its main process has ended; a pod in trouble crashes until the trouble ends.
+            Stage::Crashing if pod.pointer(objects::LAST_END).is_some() => {
+                back_off * 2_u32.saturating_pow(u32::try_from(restarts - 1).unwrap_or_default())
+            }
+            Stage::Ready | Stage::Crashing | Stage::Done => {
                 self.driven.remove(uid);
                 return;
             }
@@ -174,7 +207,13 @@ impl Controller {
         if deployment.value.pointer(UNMANAGED).is_some() {
             return;
         }
+        if deployment.value.pointer("/metadata/deletionTimestamp").is_some() {
+            dissolve(inner, key, &deployment.value);
+            self.drive_all(inner, key, now);
+            return;
+        }
         let mut deployment = deployment.value.clone();
+        adopt(inner, &deployment);
         self.autoscale(inner, &mut deployment);
         let current = current_set(inner, &mut deployment);
         roll(inner, &deployment, &current);
@@ -204,6 +243,9 @@ impl Controller {
         let orphans: Vec<Arc<Object>> = pods_of(inner, key)
             .filter(|pod| {
                 let owner = text(&pod.value, "/metadata/ownerReferences/0/name");
+                if owner.is_empty() {
+                    return false;
+                }
                 let set = inner.get(Resource::ReplicaSet, &key.0, owner);
                 let owner = text(&pod.value, "/metadata/ownerReferences/0/uid");
                 set.is_none_or(|set| text(&set.value, "/metadata/uid") != owner)
@@ -213,6 +255,19 @@ impl Controller {
             .collect();
         for pod in orphans {
             end(inner, &pod.value);
+        }
+    }
+
+    /// Sets the timer of a pod with `activeDeadlineSeconds`.
+    fn limit(&mut self, pod: &Value, stage: Stage, now: Instant) {
+        let uid = text(pod, "/metadata/uid");
+        let seconds = pod.pointer("/spec/activeDeadlineSeconds").and_then(Value::as_u64);
+        let running = matches!(stage, Stage::Creating | Stage::Starting | Stage::Ready | Stage::Crashing);
+        if let Some(seconds) = seconds.filter(|_| running)
+            && self.limited.insert(uid.to_owned())
+        {
+            let due = Due::Deadline { key: key_of(pod), uid: uid.to_owned() };
+            self.at(now + Duration::from_secs(seconds), due);
         }
     }
 
@@ -270,7 +325,7 @@ impl Controller {
         let free_at = self.next_stop.get(&uid).copied().unwrap_or(now);
         let key = (text(set, "/metadata/namespace").to_owned(), super::store::deployment_of(set).to_owned());
         if free_at > now {
-            self.at(free_at, Due::Deployment(key));
+            self.at(free_at, Due::Look(Work::Deployment(key)));
             return;
         }
         // Not ready ones first, then the newest.
@@ -285,7 +340,7 @@ impl Controller {
         }
         self.next_stop.insert(uid, now + self.pace.stagger);
         if active.len() > wanted + 1 {
-            self.at(now + self.pace.stagger, Due::Deployment(key));
+            self.at(now + self.pace.stagger, Due::Look(Work::Deployment(key)));
         }
     }
 }
@@ -321,129 +376,53 @@ fn active_pods(inner: &Inner, set: &Value) -> Vec<Arc<Object>> {
     inner
         .prefixed(Resource::Pod, text(set, "/metadata/namespace"), text(set, "/metadata/name"))
         .filter(|pod| text(&pod.value, "/metadata/ownerReferences/0/uid") == uid)
-        .filter(|pod| objects::stage(&pod.value) != Stage::Ending)
+        .filter(|pod| !matches!(objects::stage(&pod.value), Stage::Ending | Stage::Done))
         .cloned()
         .collect()
+}
+
+/// Takes replica sets that nobody owns and that the deployment's selector takes, as after a deletion that orphaned them.
+fn adopt(inner: &mut Inner, deployment: &Value) {
+    let (namespace, name) = key_of(deployment);
+    let labels = deployment.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+    let fits = |set: &Value| {
+        labels.into_iter().flatten().all(|(key, value)| {
+            set.pointer("/metadata/labels").and_then(|labels| labels.get(key)) == Some(value)
+        })
+    };
+    let prefix = format!("{name}-");
+    let found: Vec<Value> = inner
+        .prefixed(Resource::ReplicaSet, &namespace, &prefix)
+        .map(|set| &set.value)
+        .filter(|set| json::list(set, "/metadata/ownerReferences").is_empty() && fits(set))
+        .cloned()
+        .collect();
+    for mut set in found {
+        json::set(&mut set, &["metadata", "ownerReferences"], vec![objects::owner(deployment)].into());
+        inner.put(Resource::ReplicaSet, set);
+    }
+}
+
+/// A deployment deleted in the foreground goes when all it owns has gone.
+fn dissolve(inner: &mut Inner, key: &Key, deployment: &Value) {
+    let sets = owned_sets(inner, deployment);
+    let pods: Vec<Arc<Object>> = pods_of(inner, key).cloned().collect();
+    for pod in pods.iter().filter(|pod| objects::stage(&pod.value) != Stage::Ending) {
+        end(inner, &pod.value);
+    }
+    if !pods.is_empty() {
+        return;
+    }
+    for set in sets {
+        inner.delete(Resource::ReplicaSet, &key.0, text(&set, "/metadata/name"));
+    }
+    inner.delete(Resource::Deployment, &key.0, &key.1);
 }
 
 fn tally(inner: &Inner, set: &Value) -> Tally {
     let pods = active_pods(inner, set);
     let ready = pods.iter().filter(|pod| objects::stage(&pod.value) == Stage::Ready).count();
     Tally { active: pods.len(), ready }
-}
-
-fn revision(object: &Value) -> u64 {
-    text(object, "/metadata/annotations/deployment.kubernetes.io~1revision").parse().unwrap_or_default()
-}
-
-/// The deployment's replica sets, oldest first.
-fn owned_sets(inner: &Inner, deployment: &Value) -> Vec<Value> {
-    let (namespace, name) = key_of(deployment);
-    let uid = text(deployment, "/metadata/uid");
-    let prefix = format!("{name}-");
-    let mut sets: Vec<Value> = inner
-        .prefixed(Resource::ReplicaSet, &namespace, &prefix)
-        .filter(|set| text(&set.value, "/metadata/ownerReferences/0/uid") == uid)
-        .map(|set| set.value.clone())
-        .collect();
-    sets.sort_by_key(revision);
-    sets
-}
-
-/// Name of the replica set for the deployment's template, made if there is none and brought forward if it is an old one.
-fn current_set(inner: &mut Inner, deployment: &mut Value) -> String {
-    let sets = owned_sets(inner, deployment);
-    let newest = sets.last().map(revision).unwrap_or_default();
-    let found = sets.into_iter().find(|set| objects::same_template(deployment, set));
-    let number = match &found {
-        Some(set) if revision(set) == newest => newest,
-        _ => newest + 1,
-    };
-    let path = ["metadata", "annotations", "deployment.kubernetes.io/revision"];
-    let mut set = found.unwrap_or_else(|| objects::replica_set(deployment, number));
-    json::set(&mut set, &path, number.to_string().into());
-    json::set(deployment, &path, number.to_string().into());
-    text(&inner.put(Resource::ReplicaSet, set).value, "/metadata/name").to_owned()
-}
-
-/// Sets how many pods each replica set should have, within the room the strategy leaves.
-fn roll(inner: &mut Inner, deployment: &Value, current: &str) {
-    let wanted = usize::try_from(int(deployment, "/spec/replicas")).unwrap_or_default();
-    let sets = owned_sets(inner, deployment);
-    let size = |set: &Value| usize::try_from(int(set, "/spec/replicas")).unwrap_or_default();
-    let (new, old): (Vec<Value>, Vec<Value>) =
-        sets.into_iter().partition(|set| text(set, "/metadata/name") == current);
-    let Some(new) = new.into_iter().next() else { return };
-    let old_total: usize = old.iter().map(size).sum();
-    let mut now_new = size(&new);
-    let recreate = text(deployment, "/spec/strategy/type") == "Recreate";
-    let (surge, unavailable) = status::room(deployment);
-    if now_new > wanted || old_total == 0 {
-        let waits = recreate && old.iter().any(|set| tally(inner, set).active > 0);
-        now_new = if waits { now_new } else { wanted };
-    } else if !recreate {
-        let room = (wanted + surge).saturating_sub(now_new + old_total);
-        now_new = wanted.min(now_new + room);
-    }
-    let available = tally(inner, &new).ready;
-    resize(inner, deployment, new, now_new);
-    let least = if recreate { 0 } else { wanted.saturating_sub(unavailable) };
-    let not_ready = if recreate { 0 } else { now_new.saturating_sub(available) };
-    let mut spare = (now_new + old_total).saturating_sub(least + not_ready);
-    for set in old {
-        let size = size(&set);
-        let less = spare.min(size);
-        spare -= less;
-        resize(inner, deployment, set, size - less);
-    }
-}
-
-fn resize(inner: &mut Inner, deployment: &Value, mut set: Value, to: usize) {
-    let from = usize::try_from(int(&set, "/spec/replicas")).unwrap_or_default();
-    if from == to {
-        return;
-    }
-    json::set(&mut set, &["spec", "replicas"], to.into());
-    let direction = if to > from { "up" } else { "down" };
-    let name = text(&set, "/metadata/name");
-    let message = format!("Scaled {direction} replica set {name} from {from} to {to}");
-    objects::record_event(inner, deployment, "deployment-controller", "ScalingReplicaSet", &message);
-    inner.put(Resource::ReplicaSet, set);
-}
-
-/// Removes the oldest replica sets without pods, beyond the deployment's `revisionHistoryLimit`.
-fn forget_old_sets(inner: &mut Inner, deployment: &Value, current: &str) {
-    let limit = deployment.pointer("/spec/revisionHistoryLimit").and_then(Value::as_u64).unwrap_or(10);
-    let mut empty: Vec<Value> = owned_sets(inner, deployment);
-    empty.retain(|set| {
-        text(set, "/metadata/name") != current
-            && int(set, "/spec/replicas") == 0
-            && int(set, "/status/replicas") == 0
-    });
-    let spare = empty.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
-    for set in empty.into_iter().take(spare) {
-        let (namespace, name) = key_of(&set);
-        inner.delete(Resource::ReplicaSet, &namespace, &name);
-    }
-}
-
-/// Writes the statuses of the deployment and its replica sets.
-fn report(inner: &mut Inner, mut deployment: Value, current: &str) {
-    let mut all = Tally::default();
-    let mut updated = 0;
-    for mut set in owned_sets(inner, &deployment) {
-        let tally = tally(inner, &set);
-        all = all + tally;
-        if text(&set, "/metadata/name") == current {
-            updated = tally.active;
-        }
-        let generation = int(&set, "/metadata/generation");
-        status::of_replica_set(&mut set, tally, generation);
-        inner.put(Resource::ReplicaSet, set);
-    }
-    let generation = int(&deployment, "/metadata/generation");
-    status::of_deployment(&mut deployment, all, updated, generation, &json::now());
-    inner.put(Resource::Deployment, deployment);
 }
 
 #[cfg(test)]

@@ -8,15 +8,24 @@ mod controller;
 mod hostile;
 mod json;
 mod kinds;
+mod legacy;
 mod list;
+mod logs;
+mod names;
 mod objects;
+mod openapi;
 mod patch;
 mod protobuf;
 mod refusal;
+mod remote;
 mod route;
+mod runtime;
 mod selector;
+mod shell;
+mod spdy;
 mod status;
 mod store;
+mod strict;
 mod table;
 mod watch;
 mod write;
@@ -36,7 +45,9 @@ use super::serve::{ServeError, Stop, serve};
 use access::{Access, Role};
 pub use churn::Churn;
 use kinds::Resource;
+pub use names::Names;
 use objects::Stage;
+use runtime::Runtime;
 use store::{Inner, Store};
 
 /// Why the cluster could not start.
@@ -61,6 +72,8 @@ pub struct Pace {
     pub terminate: (Duration, Duration),
     /// Between two pods of one replica set that are started or stopped.
     pub stagger: Duration,
+    /// From a container's end to its next start; twice as long each time.
+    pub back_off: Duration,
 }
 
 impl Pace {
@@ -73,6 +86,7 @@ impl Pace {
             ready: ms(700, 1_800),
             terminate: ms(1_000, 2_000),
             stagger: Duration::from_millis(400),
+            back_off: Duration::from_secs(10),
         }
     }
 
@@ -85,6 +99,7 @@ impl Pace {
             ready: ms(10, 20),
             terminate: ms(10, 20),
             stagger: Duration::from_millis(5),
+            back_off: Duration::from_millis(20),
         }
     }
 }
@@ -117,6 +132,14 @@ impl std::fmt::Debug for SecretSpec {
     }
 }
 
+/// A public host name and the deployment that an ingress and a service of the deployment's name lead it to.
+#[derive(Debug, Clone, Default)]
+pub struct HostSpec {
+    pub namespace: String,
+    pub host: String,
+    pub deployment: String,
+}
+
 /// What the cluster holds at its start.
 #[derive(Debug, Clone)]
 pub struct ClusterSpec {
@@ -126,6 +149,11 @@ pub struct ClusterSpec {
     pub namespaces: Vec<String>,
     pub deployments: Vec<DeploymentSpec>,
     pub secrets: Vec<SecretSpec>,
+    pub hosts: Vec<HostSpec>,
+    /// Where host names lead, as seen from inside containers.
+    pub names: Names,
+    /// Images have no `nc`, as slim ones do not.
+    pub no_nc: bool,
     pub pace: Pace,
     /// Namespaces in which the responder may write; empty means all.
     pub responder_writes: Vec<String>,
@@ -138,6 +166,9 @@ impl Default for ClusterSpec {
             namespaces: Vec::new(),
             deployments: Vec::new(),
             secrets: Vec::new(),
+            hosts: Vec::new(),
+            names: Names::default(),
+            no_nc: false,
             pace: Pace::believable(),
             responder_writes: Vec::new(),
         }
@@ -164,9 +195,17 @@ impl Cluster {
         stop: Stop,
     ) -> Result<Cluster, ClusterError> {
         let store = Arc::new(Store::default());
-        store.write(|inner| fill(inner, &spec));
+        store.write(|inner| fill(inner, &spec, authority.ca_pem()));
         let access = Arc::new(Access::new(spec.responder_writes));
-        let api = api::Api { store: Arc::clone(&store), access: Arc::clone(&access), stop: stop.clone() };
+        let runtime = Arc::new(Runtime::new(Arc::clone(&store), spec.names, spec.no_nc));
+        tokio::spawn(Arc::clone(&runtime).run(stop.clone()));
+        let api = api::Api {
+            store: Arc::clone(&store),
+            access: Arc::clone(&access),
+            runtime,
+            faults: faults.clone(),
+            stop: stop.clone(),
+        };
         let app = Router::new().fallback(api::handle).with_state(Arc::new(api));
         let tls = authority.server_config(&["kubernetes", "kubernetes.default.svc"])?;
         let follow = faults.follow(Provider::Kubernetes);
@@ -208,6 +247,11 @@ impl Cluster {
     /// As `kubeconfig`, for the viewer.
     pub fn viewer_kubeconfig(&self) -> String {
         self.kubeconfig_of(Role::Viewer)
+    }
+
+    /// As `kubeconfig`, for someone who has not activated their production role.
+    pub fn no_pim_kubeconfig(&self) -> String {
+        self.kubeconfig_of(Role::NoPim)
     }
 
     fn kubeconfig_of(&self, role: Role) -> String {
@@ -273,19 +317,23 @@ impl Cluster {
     }
 }
 
-fn fill(inner: &mut Inner, spec: &ClusterSpec) {
+fn fill(inner: &mut Inner, spec: &ClusterSpec, ca_pem: &str) {
     let mut namespaces: BTreeSet<&str> = ["default", "kube-system"].into();
     namespaces.extend(spec.namespaces.iter().map(String::as_str));
     namespaces.extend(spec.deployments.iter().map(|d| d.namespace.as_str()));
     namespaces.extend(spec.secrets.iter().map(|s| s.namespace.as_str()));
     for name in namespaces {
         inner.put_quietly(Resource::Namespace, objects::namespace(name));
+        objects::furnish(inner, name, ca_pem);
     }
     for secret in &spec.secrets {
         inner.put_quietly(Resource::Secret, objects::secret(secret));
     }
     for deployment in &spec.deployments {
         objects::settle(inner, deployment);
+    }
+    for host in &spec.hosts {
+        objects::published(inner, host);
     }
 }
 

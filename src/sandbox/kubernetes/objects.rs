@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::json::{self, text};
 use super::kinds::Resource;
 use super::store::{self, Inner};
-use super::{DeploymentSpec, SecretSpec};
+use super::{DeploymentSpec, HostSpec, SecretSpec};
 
 /// Letters and digits of generated names: no vowels, so that no words come out.
 const SAFE: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -28,7 +28,12 @@ pub enum Stage {
     /// Its container crashes and is started again later and later.
     Crashing,
     Ending,
+    /// All its containers have ended for good.
+    Done,
 }
+
+/// How the container ended last.
+pub const LAST_END: &str = "/status/containerStatuses/0/lastState/terminated";
 
 pub fn namespace(name: &str) -> Value {
     json!({
@@ -47,6 +52,83 @@ pub fn secret(spec: &SecretSpec) -> Value {
         "kind": "Secret", "apiVersion": "v1", "type": "Opaque", "data": data,
         "metadata": {"namespace": spec.namespace, "name": spec.name, "creationTimestamp": ago(30)},
     })
+}
+
+/// What every namespace has from its beginning.
+pub fn furnish(inner: &mut Inner, namespace: &str, ca_pem: &str) {
+    let metadata = |name: &str| json!({"namespace": namespace, "name": name, "creationTimestamp": ago(300)});
+    inner.put_quietly(
+        Resource::ServiceAccount,
+        json!({"kind": "ServiceAccount", "apiVersion": "v1", "metadata": metadata("default")}),
+    );
+    inner.put_quietly(
+        Resource::ConfigMap,
+        json!({
+            "kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata("kube-root-ca.crt"),
+            "data": {"ca.crt": ca_pem},
+        }),
+    );
+}
+
+/// A service for a deployment's port and an ingress that leads `host` to it.
+pub fn published(inner: &mut Inner, spec: &HostSpec) {
+    let (namespace, name) = (&spec.namespace, &spec.deployment);
+    let metadata = |name: &str| json!({"namespace": namespace, "name": name, "labels": {"app": name}, "creationTimestamp": ago(300)});
+    let mut service = json!({
+        "kind": "Service", "apiVersion": "v1", "metadata": metadata(name),
+        "spec": {
+            "type": "ClusterIP", "selector": {"app": name},
+            "ports": [{"port": 80, "protocol": "TCP", "targetPort": 8080}],
+        },
+        "status": {"loadBalancer": {}},
+    });
+    complete_service(&mut service);
+    inner.put_quietly(Resource::Service, service);
+    let backend = json!({"service": {"name": name, "port": {"number": 80}}});
+    inner.put_quietly(
+        Resource::Ingress,
+        json!({
+            "kind": "Ingress", "apiVersion": "networking.k8s.io/v1", "metadata": metadata(&spec.host),
+            "spec": {
+                "ingressClassName": "nginx",
+                "rules": [{"host": spec.host, "http": {"paths": [
+                    {"path": "/", "pathType": "ImplementationSpecific", "backend": backend}]}}],
+            },
+            "status": {"loadBalancer": {"ingress": [{"ip": "20.90.17.4"}]}},
+        }),
+    );
+}
+
+/// Fills in what the API server gives a service.
+pub fn complete_service(service: &mut Value) {
+    let mut rng = rand::rng();
+    let headless = text(service, "/spec/clusterIP") == "None";
+    if text(service, "/spec/clusterIP").is_empty() {
+        let ip = format!("10.0.{}.{}", rng.random_range(0..=255), rng.random_range(2..255));
+        json::set(service, &["spec", "clusterIP"], ip.into());
+    }
+    if !headless {
+        let ip = text(service, "/spec/clusterIP").to_owned();
+        json::set(service, &["spec", "clusterIPs"], json!([ip]));
+    }
+    for (name, default) in
+        [("type", "ClusterIP"), ("sessionAffinity", "None"), ("internalTrafficPolicy", "Cluster")]
+    {
+        if text(service, &format!("/spec/{name}")).is_empty() {
+            json::set(service, &["spec", name], default.into());
+        }
+    }
+    if let Some(ports) = service.pointer_mut("/spec/ports").and_then(Value::as_array_mut) {
+        for port in ports {
+            if text(port, "/protocol").is_empty() {
+                json::set(port, &["protocol"], "TCP".into());
+            }
+            if port.get("targetPort").is_none() {
+                let same = port.get("port").cloned().unwrap_or_default();
+                json::set(port, &["targetPort"], same);
+            }
+        }
+    }
 }
 
 pub fn deployment(spec: &DeploymentSpec) -> Value {
@@ -120,29 +202,69 @@ pub fn replica_set(deployment: &Value, revision: u64) -> Value {
 
 /// A new pod of `replica_set`: pending, not yet scheduled.
 pub fn pod(replica_set: &Value) -> Value {
-    let labels = replica_set.pointer("/spec/template/metadata/labels").cloned().unwrap_or_default();
-    let mut spec = replica_set.pointer("/spec/template/spec").cloned().unwrap_or_default();
-    json::set(&mut spec, &["serviceAccountName"], "default".into());
+    pod_of(replica_set, &json!({}))
+}
+
+/// A new pod of a job.
+pub fn job_pod(job: &Value) -> Value {
+    let (name, uid) = (text(job, "/metadata/name"), text(job, "/metadata/uid"));
+    pod_of(
+        job,
+        &json!({
+            "job-name": name, "controller-uid": uid,
+            "batch.kubernetes.io/job-name": name, "batch.kubernetes.io/controller-uid": uid,
+        }),
+    )
+}
+
+fn pod_of(parent: &Value, more_labels: &Value) -> Value {
+    let mut labels = parent.pointer("/spec/template/metadata/labels").cloned().unwrap_or_else(|| json!({}));
+    for (key, value) in more_labels.as_object().into_iter().flatten() {
+        json::set(&mut labels, &[key], value.clone());
+    }
+    let spec = parent.pointer("/spec/template/spec").cloned().unwrap_or_default();
     let mut metadata = json!({
-        "namespace": text(replica_set, "/metadata/namespace"),
-        "name": format!("{}-{}", text(replica_set, "/metadata/name"), random_name(5)),
-        "generateName": format!("{}-", text(replica_set, "/metadata/name")),
+        "namespace": text(parent, "/metadata/namespace"),
+        "name": format!("{}-{}", text(parent, "/metadata/name"), random_name(5)),
+        "generateName": format!("{}-", text(parent, "/metadata/name")),
         "labels": labels,
-        "ownerReferences": [owner(replica_set)],
+        "ownerReferences": [owner(parent)],
     });
-    if let Some(annotations) = replica_set.pointer("/spec/template/metadata/annotations") {
+    if let Some(annotations) = parent.pointer("/spec/template/metadata/annotations") {
         json::set(&mut metadata, &["annotations"], annotations.clone());
     }
-    json!({
-        "kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": spec,
-        "status": {"phase": "Pending", "qosClass": "Burstable"},
-    })
+    let mut pod = json!({"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": spec});
+    begin_pod(&mut pod);
+    pod
+}
+
+/// Fills in what the API server gives a new pod.
+pub fn begin_pod(pod: &mut Value) {
+    for (name, default) in [
+        ("serviceAccountName", "default"),
+        ("restartPolicy", "Always"),
+        ("dnsPolicy", "ClusterFirst"),
+        ("schedulerName", "default-scheduler"),
+    ] {
+        if text(pod, &format!("/spec/{name}")).is_empty() {
+            json::set(pod, &["spec", name], default.into());
+        }
+    }
+    let any = |what: &str| {
+        let containers = json::list(pod, "/spec/containers");
+        containers.iter().any(|container| container.pointer(&format!("/resources/{what}")).is_some())
+    };
+    let class = if any("requests") || any("limits") { "Burstable" } else { "BestEffort" };
+    json::set(pod, &["status"], json!({"phase": "Pending", "qosClass": class}));
 }
 
 /// Where `pod` is in its life, from what it says itself.
 pub fn stage(pod: &Value) -> Stage {
     if pod.pointer("/metadata/deletionTimestamp").is_some() {
         return Stage::Ending;
+    }
+    if matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") {
+        return Stage::Done;
     }
     let container = "/status/containerStatuses/0";
     match text(pod, &format!("{container}/state/waiting/reason")) {
@@ -164,11 +286,7 @@ pub fn move_pod(pod: &mut Value, stage: Stage, reason: &str, at: &str) {
         json::set(pod, &["spec", "nodeName"], node.into());
     }
     let mut restarts = json::int(pod, "/status/containerStatuses/0/restartCount");
-    let template = "/spec/containers/0";
-    let (name, image) = (
-        text(pod, &format!("{template}/name")).to_owned(),
-        text(pod, &format!("{template}/image")).to_owned(),
-    );
+    let name = text(pod, "/spec/containers/0/name").to_owned();
     let ready = stage == Stage::Ready;
     let state = match stage {
         Stage::Starting | Stage::Ready => {
@@ -180,7 +298,7 @@ pub fn move_pod(pod: &mut Value, stage: Stage, reason: &str, at: &str) {
             let message = format!("back-off restarting failed container={name}");
             json!({"waiting": {"reason": reason, "message": message}})
         }
-        Stage::Unscheduled | Stage::Creating | Stage::Ending => {
+        Stage::Unscheduled | Stage::Creating | Stage::Ending | Stage::Done => {
             json!({"waiting": {"reason": "ContainerCreating"}})
         }
     };
@@ -200,14 +318,51 @@ pub fn move_pod(pod: &mut Value, stage: Stage, reason: &str, at: &str) {
             .map(|(kind, holds)| pod_condition(pod, kind, holds, at))
             .into();
     json::set(pod, &["status", "conditions"], conditions.into());
-    json::set(
-        pod,
-        &["status", "containerStatuses"],
-        json!([{
-            "name": name, "image": image, "imageID": "", "ready": ready, "started": up,
-            "restartCount": restarts, "state": state, "lastState": {},
-        }]),
-    );
+    let last = pod.pointer(LAST_END).map_or_else(|| json!({}), |last| json!({"terminated": last}));
+    let statuses: Vec<Value> = json::list(pod, "/spec/containers")
+        .iter()
+        .map(|container| {
+            json!({
+                "name": text(container, "/name"), "image": text(container, "/image"), "imageID": "",
+                "ready": ready, "started": up, "restartCount": restarts, "state": state, "lastState": last,
+            })
+        })
+        .collect();
+    json::set(pod, &["status", "containerStatuses"], statuses.into());
+}
+
+/// How a container of `pod` that ran until `at` ended.
+pub fn terminated(pod: &Value, code: i32, at: &str) -> Value {
+    let began = text(pod, "/status/containerStatuses/0/state/running/startedAt");
+    json!({
+        "exitCode": code, "reason": if code == 0 { "Completed" } else { "Error" },
+        "startedAt": if began.is_empty() { at } else { began }, "finishedAt": at,
+    })
+}
+
+/// Notes how the container ended before it starts again.
+pub fn set_last_end(pod: &mut Value, ended: Value) {
+    if let Some(status) = pod.pointer_mut("/status/containerStatuses/0") {
+        json::set(status, &["lastState", "terminated"], ended);
+    }
+}
+
+/// Ends `pod` for good: its containers ended with `code` and do not start again.
+pub fn finish_pod(pod: &mut Value, code: i32, at: &str) {
+    let ended = json!({"terminated": terminated(pod, code, at)});
+    if let Some(statuses) = pod.pointer_mut("/status/containerStatuses").and_then(Value::as_array_mut) {
+        for status in statuses {
+            json::set(status, &["state"], ended.clone());
+            json::set(status, &["ready"], false.into());
+            json::set(status, &["started"], false.into());
+        }
+    }
+    json::set(pod, &["status", "phase"], if code == 0 { "Succeeded" } else { "Failed" }.into());
+    let conditions: Vec<Value> =
+        [("Initialized", true), ("Ready", false), ("ContainersReady", false), ("PodScheduled", true)]
+            .map(|(kind, holds)| pod_condition(pod, kind, holds, at))
+            .into();
+    json::set(pod, &["status", "conditions"], conditions.into());
 }
 
 /// A condition of a pod, with the time of the one it replaces while that holds.
@@ -244,14 +399,16 @@ fn safe(number: usize) -> char {
     SAFE.get(number % SAFE.len()).map_or('x', |byte| char::from(*byte))
 }
 
-fn random_name(length: usize) -> String {
+/// As the API server ends generated names.
+pub fn random_name(length: usize) -> String {
     let mut rng = rand::rng();
     (0..length).map(|_| safe(rng.random_range(0..SAFE.len()))).collect()
 }
 
-fn owner(object: &Value) -> Value {
+/// The reference to `object` in what it owns.
+pub fn owner(object: &Value) -> Value {
     json!({
-        "apiVersion": "apps/v1", "kind": text(object, "/kind"), "name": text(object, "/metadata/name"),
+        "apiVersion": text(object, "/apiVersion"), "kind": text(object, "/kind"), "name": text(object, "/metadata/name"),
         "uid": text(object, "/metadata/uid"), "controller": true, "blockOwnerDeletion": true,
     })
 }

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::kinds::Resource;
 
+/// The reason of a refusal that goes out as bare text.
+const PLAIN: &str = "PlainText";
+
 /// A refused request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
@@ -91,12 +94,6 @@ impl Refusal {
         Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     }
 
-    pub fn unsupported_body() -> Self {
-        let message = "the body of the request was in an unknown format - accepted media types include: \
-             application/json";
-        Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
-    }
-
     /// The version asked for is compacted away.
     pub fn expired(message: impl Into<String>) -> Self {
         Refusal::new(StatusCode::GONE, "Expired", message)
@@ -124,10 +121,33 @@ impl Refusal {
         }
     }
 
+    /// A kubelet's own words, which the API server passes on as they are.
+    pub fn kubelet(message: &str) -> Self {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, message)
+    }
+
+    /// None of the stream protocols that a client offers is known.
+    pub fn unnegotiable(offered: &[&str], known: &str) -> Self {
+        let message = format!(
+            "unable to upgrade: unable to negotiate protocol: client supports {offered:?}, server accepts [{known}]"
+        );
+        Refusal::new(StatusCode::FORBIDDEN, PLAIN, message)
+    }
+
     /// The answer to a request.
     pub fn response(&self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.status.to_string()));
+        let plain = super::json::text(&self.status, "/reason") == PLAIN;
+        let body = match plain {
+            true => super::json::text(&self.status, "/message").to_owned(),
+            false => self.status.to_string(),
+        };
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.code;
+        if plain {
+            let text = HeaderValue::from_static("text/plain; charset=utf-8");
+            response.headers_mut().insert(header::CONTENT_TYPE, text);
+            return response;
+        }
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         response

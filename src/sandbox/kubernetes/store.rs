@@ -16,6 +16,8 @@ pub type Key = (String, String);
 
 /// Changes kept for watches; a watch from before them is told 410.
 const LOG: usize = 4_096;
+/// Estimated memory that the log may hold on to, in bytes.
+const LOG_BYTES: usize = 24 << 20;
 /// Kubernetes Events kept.
 const EVENTS: usize = 1_000;
 /// Marks objects that no controller may touch.
@@ -26,11 +28,13 @@ pub const UNMANAGED: &str = "/metadata/annotations/drtui.sandbox~1unmanaged";
 pub struct Object {
     pub value: Value,
     text: OnceLock<Bytes>,
+    weight: usize,
 }
 
 impl Object {
     fn new(value: Value) -> Arc<Self> {
-        Arc::new(Object { value, text: OnceLock::new() })
+        let weight = weight(&value);
+        Arc::new(Object { value, text: OnceLock::new(), weight })
     }
 
     pub fn json(&self) -> &Bytes {
@@ -58,14 +62,23 @@ pub struct Entry {
 
 type Objects = BTreeMap<Key, Arc<Object>>;
 
+/// Something that a controller must look at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    Deployment(Key),
+    Job(Key),
+    /// A pod that nobody owns.
+    Pod(Key),
+}
+
 /// The state behind the lock.
 #[derive(Debug, Default)]
 pub struct Inner {
     revision: u64,
     objects: BTreeMap<Resource, Objects>,
     log: VecDeque<Entry>,
-    /// Deployments that a controller must look at.
-    dirty: BTreeSet<Key>,
+    log_bytes: usize,
+    dirty: BTreeSet<Work>,
     events: VecDeque<Key>,
     /// Deployments whose pods crash, with the waiting reason.
     pub troubled: HashMap<Key, String>,
@@ -212,9 +225,11 @@ impl Inner {
         before: Option<Arc<Object>>,
     ) {
         let object = Arc::clone(object);
+        self.log_bytes += object.weight;
         self.log.push_back(Entry { revision: self.revision, resource, change, object, before });
-        if self.log.len() > LOG {
-            self.log.pop_front();
+        while self.log.len() > LOG || self.log_bytes > LOG_BYTES {
+            let Some(oldest) = self.log.pop_front() else { break };
+            self.log_bytes = self.log_bytes.saturating_sub(oldest.object.weight);
         }
     }
 
@@ -224,24 +239,39 @@ impl Inner {
             return;
         }
         let namespace = text(value, "/metadata/namespace");
-        let name = match resource {
-            Resource::Deployment => text(value, "/metadata/name"),
-            Resource::ReplicaSet | Resource::Pod => deployment_of(value),
-            Resource::Hpa => text(value, "/spec/scaleTargetRef/name"),
-            Resource::Namespace | Resource::Secret | Resource::Event => "",
+        let key = |name: &str| (namespace.to_owned(), name.to_owned());
+        let work = match resource {
+            Resource::Deployment => Work::Deployment(key(text(value, "/metadata/name"))),
+            Resource::ReplicaSet => Work::Deployment(key(deployment_of(value))),
+            Resource::Hpa => Work::Deployment(key(text(value, "/spec/scaleTargetRef/name"))),
+            Resource::Job => Work::Job(key(text(value, "/metadata/name"))),
+            Resource::Pod => match (deployment_of(value), job_of(value)) {
+                ("", "") => Work::Pod(key(text(value, "/metadata/name"))),
+                ("", job) => Work::Job(key(job)),
+                (deployment, _) => Work::Deployment(key(deployment)),
+            },
+            _ => return,
         };
-        if !name.is_empty() {
-            self.dirty.insert((namespace.to_owned(), name.to_owned()));
+        match &work {
+            Work::Deployment((_, name)) if name.is_empty() => {}
+            _ => {
+                self.dirty.insert(work);
+            }
         }
     }
 
     /// Asks the controllers to look at a deployment.
     pub fn touch(&mut self, namespace: &str, name: &str) {
-        self.dirty.insert((namespace.to_owned(), name.to_owned()));
+        self.dirty.insert(Work::Deployment((namespace.to_owned(), name.to_owned())));
     }
 
-    /// The deployments to look at, which are then forgotten.
-    pub fn take_dirty(&mut self) -> BTreeSet<Key> {
+    /// Asks the controllers to look at what owns a pod, or at the pod itself.
+    pub fn touch_pod(&mut self, pod: &Value) {
+        self.mark(Resource::Pod, pod);
+    }
+
+    /// What to look at, which is then forgotten.
+    pub fn take_dirty(&mut self) -> BTreeSet<Work> {
         std::mem::take(&mut self.dirty)
     }
 
@@ -253,6 +283,7 @@ impl Inner {
     /// Forgets the log: every watch from before now is told 410.
     pub fn compact(&mut self) {
         self.log.clear();
+        self.log_bytes = 0;
     }
 
     /// What changed after `revision`; `None` when that is compacted away.
@@ -286,13 +317,40 @@ pub fn key_of(value: &Value) -> Key {
 }
 
 /// The deployment a replica set or a pod belongs to by its name and hash; "" if none.
-pub fn deployment_of(value: &Value) -> &str {
+pub fn deployment_of<'a>(value: &'a Value) -> &'a str {
     let hash = text(value, "/metadata/labels/pod-template-hash");
     let owner = text(value, "/metadata/ownerReferences/0/name");
+    let without_hash = |name: &'a str| name.strip_suffix(hash).and_then(|name| name.strip_suffix('-'));
     match text(value, "/metadata/ownerReferences/0/kind") {
         "Deployment" => owner,
-        "ReplicaSet" => owner.strip_suffix(hash).and_then(|name| name.strip_suffix('-')).unwrap_or_default(),
+        "ReplicaSet" => without_hash(owner).unwrap_or_default(),
+        // An orphan still has the name of what it belonged to.
+        "" if text(value, "/kind") == "ReplicaSet" => {
+            without_hash(text(value, "/metadata/name")).unwrap_or_default()
+        }
         _ => "",
+    }
+}
+
+/// The job that owns a pod; "" if none.
+pub fn job_of(value: &Value) -> &str {
+    match text(value, "/metadata/ownerReferences/0/kind") {
+        "Job" => text(value, "/metadata/ownerReferences/0/name"),
+        _ => "",
+    }
+}
+
+/// About how much memory a value takes, in bytes; its text comes on top of that once it is made.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 32,
+        Value::String(text) => 32 + 2 * text.len(),
+        Value::Array(items) => 64 + items.iter().map(weight).sum::<usize>(),
+        // A map's nodes have room for eleven members each.
+        Value::Object(map) => {
+            let nodes = 1 + map.len() / 8;
+            nodes * 640 + map.iter().map(|(key, value)| 2 * key.len() + weight(value)).sum::<usize>()
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::patch::{self, Style};
 use super::refusal::Refusal;
 use super::route::{Options, Route};
 use super::store::{Inner, Object};
+use super::{legacy, protobuf, strict};
 
 /// A change asked for.
 #[derive(Debug)]
@@ -33,13 +34,15 @@ impl Change<'_> {
     pub fn apply(&self, inner: &mut Inner, verb: &str) -> Answer {
         match (verb, self.scale) {
             ("create", false) => self.create(inner),
-            ("delete", false) => self.delete(inner),
+            ("delete", false) => self.delete(inner, self.route.name()),
+            ("deletecollection", false) => self.delete_all(inner),
             ("update" | "patch", scale) => {
                 let before = self.current(inner)?;
                 let shown = if scale { scale_of(&before) } else { before.clone() };
                 let after = self.wanted(verb, &shown)?;
                 self.check_preconditions(&before, &after)?;
                 self.check_identity(&before, &after)?;
+                strict::check(self.resource, self.options, &after)?;
                 if scale { self.rescale(inner, before, &after) } else { self.replace(inner, before, after) }
             }
             _ => Err(Refusal::method_not_allowed()),
@@ -54,13 +57,38 @@ impl Change<'_> {
 
     /// The object as the client wants it.
     fn wanted(&self, verb: &str, before: &Value) -> Result<Value, Refusal> {
-        if verb == "update" {
-            return parse(&self.body);
+        let before = self.shown(before.clone());
+        let after = if verb == "update" {
+            self.sent()?
+        } else {
+            let style = Style::of(&self.content_type).ok_or_else(Refusal::unsupported_patch)?;
+            let mut after = before;
+            patch::apply(style, &mut after, &parse(&self.body)?)?;
+            after
+        };
+        Ok(self.stored(after))
+    }
+
+    /// True for an autoscaler in its older version.
+    fn legacy(&self) -> bool {
+        self.resource == Resource::Hpa && self.route.version == "v1" && !self.scale
+    }
+
+    fn shown(&self, value: Value) -> Value {
+        if self.legacy() { legacy::shown(&value) } else { value }
+    }
+
+    fn stored(&self, value: Value) -> Value {
+        if self.legacy() { legacy::stored(value) } else { value }
+    }
+
+    /// The body as a value.
+    fn sent(&self) -> Result<Value, Refusal> {
+        match self.body.strip_prefix(protobuf::MAGIC) {
+            Some(_) => protobuf::object(&self.body)
+                .ok_or_else(|| Refusal::bad_request("the protobuf body could not be decoded")),
+            None => parse(&self.body),
         }
-        let style = Style::of(&self.content_type).ok_or_else(Refusal::unsupported_patch)?;
-        let mut after = before.clone();
-        patch::apply(style, &mut after, &parse(&self.body)?)?;
-        Ok(after)
     }
 
     /// A version or uid in what is sent must be the present one; none at all means "whatever it is now".
@@ -96,7 +124,8 @@ impl Change<'_> {
 
     /// Stores `value`, or only says what storing would give.
     fn store(&self, inner: &mut Inner, value: Value) -> Value {
-        if self.dry() { value } else { inner.put(self.resource, value).value.clone() }
+        let stored = if self.dry() { value } else { inner.put(self.resource, value).value.clone() };
+        self.shown(stored)
     }
 
     fn rescale(&self, inner: &mut Inner, mut deployment: Value, scale: &Value) -> Answer {
@@ -135,7 +164,7 @@ impl Change<'_> {
     }
 
     fn create(&self, inner: &mut Inner) -> Answer {
-        let mut value = parse(&self.body)?;
+        let mut value = self.stored(self.sent()?);
         let namespace = self.route.namespace();
         if namespace.is_empty() {
             return Err(Refusal::method_not_allowed());
@@ -151,6 +180,12 @@ impl Change<'_> {
             );
             return Err(Refusal::bad_request(message));
         }
+        let prefix = text(&value, "/metadata/generateName").to_owned();
+        if text(&value, "/metadata/name").is_empty() && !prefix.is_empty() {
+            let name = format!("{prefix}{}", objects::random_name(5));
+            json::set(&mut value, &["metadata", "name"], name.into());
+        }
+        strict::check(self.resource, self.options, &value)?;
         let name = text(&value, "/metadata/name").to_owned();
         check_name(&self.kind(), &name)?;
         if inner.get(self.resource, namespace, &name).is_some() {
@@ -163,7 +198,34 @@ impl Change<'_> {
         json::remove(&mut value, &["status"]);
         self.complete(&mut value);
         self.validate(&value)?;
+        self.begin(&mut value);
         Ok((StatusCode::CREATED, self.store(inner, value)))
+    }
+
+    /// Fills in what a new object gets once.
+    fn begin(&self, value: &mut Value) {
+        match self.resource {
+            Resource::Pod => objects::begin_pod(value),
+            Resource::Service => {
+                objects::complete_service(value);
+                json::set(value, &["status"], json!({"loadBalancer": {}}));
+            }
+            Resource::Ingress => json::set(value, &["status"], json!({"loadBalancer": {}})),
+            Resource::Job => {
+                let uid = super::store::uid();
+                let name = text(value, "/metadata/name").to_owned();
+                json::set(value, &["metadata", "uid"], uid.as_str().into());
+                let selector = json!({"batch.kubernetes.io/controller-uid": uid});
+                json::set(value, &["spec", "selector", "matchLabels"], selector);
+                for (label, text) in [("controller-uid", &uid), ("job-name", &name)] {
+                    let path = ["spec", "template", "metadata", "labels"];
+                    for label in [label.to_owned(), format!("batch.kubernetes.io/{label}")] {
+                        json::set(value, &[&path[..], &[&label]].concat(), text.as_str().into());
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Fills in kind and defaults; a secret's `stringData` becomes `data`.
@@ -177,7 +239,15 @@ impl Change<'_> {
                     &["spec", "strategy"],
                     json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}),
                 ),
+                (&["spec", "revisionHistoryLimit"], json!(10)),
+                (&["spec", "progressDeadlineSeconds"], json!(600)),
                 (&["spec", "template", "spec", "restartPolicy"], json!("Always")),
+                (&["spec", "template", "spec", "terminationGracePeriodSeconds"], json!(30)),
+            ],
+            Resource::Job => &[
+                (&["spec", "completions"], json!(1)),
+                (&["spec", "parallelism"], json!(1)),
+                (&["spec", "backoffLimit"], json!(6)),
             ],
             Resource::Hpa => &[(&["spec", "minReplicas"], json!(1))],
             Resource::Secret => &[(&["type"], json!("Opaque"))],
@@ -222,13 +292,33 @@ impl Change<'_> {
                     return Err(Refusal::invalid(&kind, name, "spec.template.metadata.labels", detail));
                 }
                 if json::list(value, "/spec/template/spec/containers").is_empty() {
-                    return Err(Refusal::invalid(
-                        &kind,
-                        name,
-                        "spec.template.spec.containers",
-                        "Required value",
-                    ));
+                    let field = "spec.template.spec.containers";
+                    return Err(Refusal::invalid(&kind, name, field, "Required value"));
                 }
+                if value.pointer("/spec/template/spec/activeDeadlineSeconds").is_some() {
+                    let field = "spec.template.spec.activeDeadlineSeconds";
+                    let detail = "Forbidden: activeDeadlineSeconds in ReplicaSet is not Supported";
+                    return Err(Refusal::invalid(&kind, name, field, detail));
+                }
+            }
+            Resource::Pod if json::list(value, "/spec/containers").is_empty() => {
+                return Err(Refusal::invalid(&kind, name, "spec.containers", "Required value"));
+            }
+            Resource::Job => {
+                if json::list(value, "/spec/template/spec/containers").is_empty() {
+                    let field = "spec.template.spec.containers";
+                    return Err(Refusal::invalid(&kind, name, field, "Required value"));
+                }
+                let policy = text(value, "/spec/template/spec/restartPolicy");
+                if !matches!(policy, "Never" | "OnFailure") {
+                    let detail =
+                        format!("Unsupported value: {policy:?}: supported values: \"OnFailure\", \"Never\"");
+                    let field = "spec.template.spec.restartPolicy";
+                    return Err(Refusal::invalid(&kind, name, field, &detail));
+                }
+            }
+            Resource::Service if json::list(value, "/spec/ports").is_empty() => {
+                return Err(Refusal::invalid(&kind, name, "spec.ports", "Required value"));
             }
             Resource::Hpa => {
                 let (min, max) = (int(value, "/spec/minReplicas"), int(value, "/spec/maxReplicas"));
@@ -247,17 +337,54 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Deletes. What a deployment or replica set owns follows, whatever propagation is asked for.
-    fn delete(&self, inner: &mut Inner) -> Answer {
-        let before = self.current(inner)?;
-        let body = if self.body.is_empty() { Value::Null } else { parse(&self.body)? };
+    /// Deletes everything that the selectors of the request take.
+    fn delete_all(&self, inner: &mut Inner) -> Answer {
+        let selector = self.options.selector(self.resource)?;
+        let namespace = self.route.namespace.as_deref();
+        let found: Vec<Value> = inner
+            .all(self.resource, namespace)
+            .map(|(_, object)| object.value.clone())
+            .filter(|value| selector.takes(value))
+            .collect();
+        for value in &found {
+            self.delete(inner, text(value, "/metadata/name"))?;
+        }
+        let kind = format!("{}List", self.resource.kind());
+        let version = inner.revision().to_string();
+        let list = json!({
+            "kind": kind, "apiVersion": self.resource.api_version(),
+            "metadata": {"resourceVersion": version}, "items": found,
+        });
+        Ok((StatusCode::OK, list))
+    }
+
+    /// Deletes one object. What it owns follows, or stays as an orphan, as the propagation policy says.
+    fn delete(&self, inner: &mut Inner, name: &str) -> Answer {
+        let namespace = self.route.namespace();
+        let before = inner
+            .get(self.resource, namespace, name)
+            .map(|object| object.value.clone())
+            .ok_or_else(|| Refusal::not_found(self.resource, name))?;
+        let body = if self.body.is_empty() { Value::Null } else { self.sent()? };
         for field in ["resourceVersion", "uid"] {
             let asked = text(&body, &format!("/preconditions/{field}"));
             if !asked.is_empty() && asked != text(&before, &format!("/metadata/{field}")) {
-                return Err(Refusal::conflict(self.resource, self.route.name()));
+                return Err(Refusal::conflict(self.resource, name));
             }
         }
-        if self.dry() {
+        let said = |field: &str| match text(&body, &format!("/{field}")) {
+            "" => self.options.get(field).to_owned(),
+            text => text.to_owned(),
+        };
+        let policy = said("propagationPolicy");
+        if !matches!(policy.as_str(), "" | "Orphan" | "Background" | "Foreground") {
+            let detail = format!(
+                "Unsupported value: {policy:?}: supported values: \"Background\", \"Foreground\", \"Orphan\", \"nil\""
+            );
+            return Err(Refusal::invalid("DeleteOptions.meta.k8s.io", "", "propagationPolicy", &detail));
+        }
+        let dry = self.dry() || json::list(&body, "/dryRun").iter().any(|run| run.as_str() == Some("All"));
+        if dry {
             return Ok((StatusCode::OK, before));
         }
         let now = body.get("gracePeriodSeconds").and_then(Value::as_u64) == Some(0)
@@ -266,17 +393,47 @@ impl Change<'_> {
             if objects::stage(&before) != objects::Stage::Ending {
                 controller::end(inner, &before);
             }
-            return Ok((StatusCode::OK, self.current(inner)?));
+            let ending = inner.get(self.resource, namespace, name).map(|pod| pod.value.clone());
+            return Ok((StatusCode::OK, ending.unwrap_or(before)));
         }
-        inner.delete(self.resource, self.route.namespace(), self.route.name());
+        let orphans = policy == "Orphan" || body.get("orphanDependents") == Some(&Value::Bool(true));
+        if orphans {
+            release(inner, namespace, text(&before, "/metadata/uid"));
+        } else if policy == "Foreground" && self.resource == Resource::Deployment {
+            let mut ending = before.clone();
+            json::set(&mut ending, &["metadata", "deletionTimestamp"], json::now().into());
+            json::set(&mut ending, &["metadata", "deletionGracePeriodSeconds"], 0.into());
+            json::set(&mut ending, &["metadata", "finalizers"], json!(["foregroundDeletion"]));
+            return Ok((StatusCode::OK, inner.put(self.resource, ending).value.clone()));
+        }
+        let gone = inner.delete(self.resource, namespace, name);
+        if matches!(self.resource, Resource::Pod | Resource::Service | Resource::ServiceAccount) {
+            return Ok((StatusCode::OK, gone.map_or(before, |gone| gone.value.clone())));
+        }
         let details = json!({
-            "name": self.route.name(), "group": self.resource.group(), "kind": self.resource.plural(),
+            "name": name, "group": self.resource.group(), "kind": self.resource.plural(),
             "uid": text(&before, "/metadata/uid"),
         });
         let status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
         });
         Ok((StatusCode::OK, status))
+    }
+}
+
+/// Makes everything in a namespace that the object of this uid owns nobody's.
+fn release(inner: &mut Inner, namespace: &str, uid: &str) {
+    for resource in [Resource::ReplicaSet, Resource::Pod] {
+        let owned: Vec<Value> = inner
+            .all(resource, Some(namespace))
+            .map(|(_, object)| &object.value)
+            .filter(|value| text(value, "/metadata/ownerReferences/0/uid") == uid)
+            .cloned()
+            .collect();
+        for mut value in owned {
+            json::remove(&mut value, &["metadata", "ownerReferences"]);
+            inner.put(resource, value);
+        }
     }
 }
 

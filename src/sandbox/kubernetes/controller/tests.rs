@@ -1,5 +1,6 @@
 //! The controllers on a clock of their own: every step is due at once.
 
+use super::replicas::revision;
 use super::*;
 use crate::sandbox::kubernetes::DeploymentSpec;
 

@@ -122,8 +122,7 @@ impl World {
     async fn start(run_dir: &RunDir, options: &Options, stop: Stop, say: &Say) -> Result<World, WorldError> {
         let authority = Arc::new(Authority::new()?);
         let ca_file = run_dir.write("ca.pem", authority.ca_pem())?;
-        let clock = Clock::default();
-        let faults = Faults::default();
+        let (clock, faults) = (Clock::default(), Faults::default());
         let credentials = Credentials::random();
         let estate = estate::cluster(options.recipe.scale, &credentials);
         let folder = run_dir.path().join(CLUSTERS);

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::domain::{Deployment, DeploymentKey, Health, Metrics, Phase, Remote, Server, Source, Update, Utc};
+use crate::domain::{
+    Deployment, DeploymentKey, Health, Metrics, Orphan, Phase, Remote, Server, Source, Tunnel, TunnelId,
+    TunnelState, Update, Utc,
+};
 
 /// How many changes are remembered for the timeline.
 const CHANGES_MAX: usize = 500;
@@ -14,6 +17,10 @@ pub struct World {
     pub servers: Remote<Vec<Server>>,
     pub metrics: Remote<BTreeMap<String, Metrics>>,
     pub health: Remote<Health>,
+    /// Tunnels of this run, closed ones too.
+    pub tunnels: BTreeMap<TunnelId, Tunnel>,
+    /// Pods that earlier runs left behind.
+    pub orphans: Vec<Orphan>,
     pub changes: VecDeque<Change>,
     /// Id of the next change.
     next_change: u64,
@@ -88,6 +95,8 @@ impl World {
                 self.metrics.confirm(at);
             }
             Update::Health { health } => self.health_told(health, at, &mut changes),
+            Update::Tunnel { tunnel } => self.tunnel_told(*tunnel, at, &mut changes),
+            Update::Orphans { all } => self.orphans = all,
         }
         for found in &mut changes {
             found.id = self.next_change;
@@ -182,6 +191,30 @@ impl World {
             out.push(change(at, Source::Web, format!("{what} ({status})"), true));
         }
         self.health.set(health, at);
+    }
+}
+
+impl World {
+    fn tunnel_told(&mut self, tunnel: Tunnel, at: Utc, out: &mut Vec<Change>) {
+        let was = self.tunnels.get(&tunnel.id).map(|t| &t.state);
+        let before = was.is_none_or(|s| matches!(s, TunnelState::Opening { .. }));
+        let what = match &tunnel.state {
+            // How an opening ends is on record as the end of its action.
+            _ if before => None,
+            TunnelState::Opening { .. } => None,
+            TunnelState::Open => was.is_some_and(|s| !s.is_open()).then(|| "is connected again".to_owned()),
+            TunnelState::Reconnecting { why, .. } => {
+                was.is_some_and(TunnelState::is_open).then(|| format!("lost its way, reconnecting: {why}"))
+            }
+            TunnelState::Closed { why } | TunnelState::Failed { why, .. } => {
+                was.is_some_and(TunnelState::is_alive).then(|| format!("has ended: {why}"))
+            }
+        };
+        if let Some(what) = what {
+            let text = format!("tunnel {} to {} ({}) {what}", tunnel.id, tunnel.server, tunnel.which.word());
+            out.push(change(at, Source::Kubernetes, text, true));
+        }
+        self.tunnels.insert(tunnel.id, tunnel);
     }
 }
 

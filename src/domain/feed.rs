@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deployment, DeploymentKey, Health, Metrics, Phase, Server, Utc};
+use super::{Deployment, DeploymentKey, Health, Metrics, Orphan, Phase, Server, Tunnel, TunnelId, Utc};
 
 /// A source of data with its own standing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,6 +62,14 @@ pub enum Update {
     Health {
         health: Health,
     },
+    /// A tunnel as it is now. The last one of a tunnel says `Closed` or `Failed`.
+    Tunnel {
+        tunnel: Box<Tunnel>,
+    },
+    /// All pods that were made for tunnels and belong to none: replaces what was known.
+    Orphans {
+        all: Vec<Orphan>,
+    },
 }
 
 /// What a later update replaces: two updates of the same slot need not both be delivered.
@@ -73,6 +81,8 @@ pub enum Slot {
     Servers,
     Metrics(String),
     Health,
+    Tunnel(TunnelId),
+    Orphans,
 }
 
 impl Update {
@@ -85,6 +95,8 @@ impl Update {
             Update::Servers { .. } => Slot::Servers,
             Update::Metrics { server, .. } => Slot::Metrics(server.clone()),
             Update::Health { .. } => Slot::Health,
+            Update::Tunnel { tunnel } => Slot::Tunnel(tunnel.id),
+            Update::Orphans { .. } => Slot::Orphans,
         }
     }
 
@@ -92,9 +104,11 @@ impl Update {
     pub fn source(&self) -> Source {
         match self {
             Update::Standing { source, .. } => *source,
-            Update::Deployments { .. } | Update::DeploymentChanged { .. } | Update::DeploymentGone { .. } => {
-                Source::Kubernetes
-            }
+            Update::Deployments { .. }
+            | Update::DeploymentChanged { .. }
+            | Update::DeploymentGone { .. }
+            | Update::Tunnel { .. }
+            | Update::Orphans { .. } => Source::Kubernetes,
             Update::Servers { .. } => Source::Azure,
             Update::Metrics { .. } => Source::Monitor,
             Update::Health { .. } => Source::Web,

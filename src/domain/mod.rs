@@ -11,6 +11,7 @@ pub mod sensed;
 pub mod server;
 pub mod target;
 pub mod text;
+pub mod tunnel;
 
 pub use clock::Utc;
 pub use deployment::{Deployment, DeploymentKey, Hpa};
@@ -21,3 +22,6 @@ pub use remote::{Phase, Remote};
 pub use sensed::{Sensed, Verdict};
 pub use server::{Metrics, Sample, Server, ServerClass};
 pub use target::Target;
+pub use tunnel::{
+    Backend, HandOff, Method, Orphan, Tool, Traffic, Tunnel, TunnelId, TunnelRequest, TunnelState, Via,
+};

@@ -48,6 +48,8 @@ impl Known {
                 self.metrics.confirm(at);
             }
             Update::Health { health } => self.health.set(health, at),
+            // `status` opens no tunnel.
+            Update::Tunnel { .. } | Update::Orphans { .. } => {}
         }
     }
 

@@ -7,6 +7,7 @@ mod azure;
 mod beat;
 mod fetch;
 mod kubernetes;
+pub mod postgres;
 mod program;
 mod sandbox;
 mod settings;

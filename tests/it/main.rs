@@ -6,6 +6,7 @@ mod house;
 mod incident;
 mod journal;
 mod kubectl;
+mod postgres_connect;
 mod providers;
 mod pty;
 mod replay;

@@ -1,0 +1,93 @@
+//! How bytes get to a database: a socket of this machine, or a tunnel's stream.
+
+use std::fmt;
+use std::io;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use super::super::words;
+use super::url::Host;
+
+/// Bytes both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Any stream.
+pub type BoxStream = Box<dyn Stream>;
+
+/// Why no byte got to a server. A tunnel that learns this late returns it inside an [`io::Error`].
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DialError {
+    /// The name leads nowhere, seen from `whence`.
+    #[error("{host} is not known to {whence}")]
+    UnknownHost { host: String, whence: String },
+    #[error("{host} refuses connections")]
+    Refused { host: String },
+    #[error("{host} did not answer within {after_s} s")]
+    TimedOut { host: String, after_s: u64 },
+    /// What the bytes should travel through is not there: in words, with what to do.
+    #[error("{why}")]
+    NoWay { why: String },
+}
+
+impl DialError {
+    /// The dial error that is or lies within `error`.
+    pub fn within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a DialError> {
+        let mut next = Some(error);
+        for _ in 0..16 {
+            let error = next?;
+            if let Some(found) = error.downcast_ref::<DialError>() {
+                return Some(found);
+            }
+            // `source` of an I/O error skips the error that it wraps.
+            let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            next = match wrapped {
+                Some(inner) => Some(inner),
+                None => error.source(),
+            };
+        }
+        None
+    }
+}
+
+/// Opens streams to servers.
+pub trait Dial: Send + Sync + fmt::Debug {
+    /// Opens a stream to `host`. May succeed before the far end has answered.
+    fn dial<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<BoxStream, DialError>>;
+}
+
+/// Sockets of this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Direct;
+
+impl Dial for Direct {
+    fn dial<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<BoxStream, DialError>> {
+        async move {
+            let name = host.to_string();
+            let addresses = tokio::net::lookup_host((host.name.as_str(), host.port)).await.map_err(|_| {
+                DialError::UnknownHost { host: host.name.clone(), whence: "this machine".to_owned() }
+            })?;
+            let mut last = None;
+            for address in addresses {
+                match TcpStream::connect(address).await {
+                    Ok(stream) => {
+                        let _ = stream.set_nodelay(true);
+                        return Ok(Box::new(stream) as BoxStream);
+                    }
+                    Err(error) => last = Some(error),
+                }
+            }
+            Err(match last {
+                Some(e) if e.kind() == io::ErrorKind::ConnectionRefused => DialError::Refused { host: name },
+                Some(e) => DialError::NoWay { why: format!("cannot reach {name}: {}", words::cause(&e)) },
+                None => DialError::UnknownHost { host: name, whence: "this machine".to_owned() },
+            })
+        }
+        .boxed()
+    }
+}

@@ -7,6 +7,7 @@ use super::overlays::palette::Palette;
 use super::overlays::{Overlay, open};
 use super::panes::replicas;
 use super::sense;
+use super::tunnel;
 use crate::domain::{Deployment, DeploymentKey, Source};
 use crate::incident::{Action, Entry, Event, Outcome, Undo, UndoKind};
 use crate::runbook::{Do, Item};
@@ -24,7 +25,7 @@ fn at_rest(model: &mut Model, keys: &[DeploymentKey]) -> bool {
 }
 
 /// True if changes are allowed now; otherwise says what to do first.
-fn allowed(model: &mut Model) -> bool {
+pub fn allowed(model: &mut Model) -> bool {
     if model.session.is_none() {
         model.tell(Level::Warning, "Open an incident first (i): every change is journalled.");
         return false;
@@ -216,7 +217,8 @@ fn bookkeeping(model: &Model, d: &Deployment, to: i32) -> (Option<UndoKind>, Opt
     }
 }
 
-fn ask(model: &mut Model, title: String, steps: Vec<Step>) {
+/// Opens the guard on these changes.
+pub fn ask(model: &mut Model, title: String, steps: Vec<Step>) {
     let typed = model.target.production.then(|| model.target.environment.clone());
     open(model, Overlay::Guard(Guard::new(title, steps, typed)));
 }
@@ -253,7 +255,7 @@ pub fn accept(model: &mut Model, guard: Guard) -> Vec<Effect> {
         if let Some(kind) = step.capture {
             events.push(Event::Captured { undo: Undo { id: session.new_undo_id(), kind, due: step.due } });
         }
-        model.pending.insert(id.clone(), Pending::new(step.action.clone(), false));
+        begin(model, &id, step.action.clone());
         events.push(Event::Intended { id, action: step.action, command: step.command, undoes: step.undoes });
     }
     model.panes.replicas.marked.clear();
@@ -263,7 +265,30 @@ pub fn accept(model: &mut Model, guard: Guard) -> Vec<Effect> {
     effects
 }
 
+/// A look through a tunnel that needs no arming: its intent goes on record, and then it is made.
+pub fn intend(model: &mut Model, action: Action) -> Vec<Effect> {
+    let Some(session) = model.session.as_mut() else {
+        model.tell(Level::Warning, "Open an incident first (i): every look into a database is journalled.");
+        return Vec::new();
+    };
+    let id = session.new_action_id();
+    begin(model, &id, action.clone());
+    let command = action.command_line();
+    vec![Effect::Journal(vec![Event::Intended { id, action, command, undoes: None }])]
+}
+
+fn begin(model: &mut Model, id: &str, action: Action) {
+    if matches!(action, Action::HandOff { .. }) {
+        model.handing_since = Some(model.now);
+    }
+    model.pending.insert(id.to_owned(), Pending::new(action, false));
+}
+
 fn moved(model: &Model, action: &Action) -> Option<String> {
+    if let Action::HandOff { hand_off, .. } = action {
+        return (!tunnel::is_open(model, hand_off.tunnel))
+            .then(|| format!("tunnel {} was lost", hand_off.tunnel));
+    }
     let Action::Scale { deployment, from, .. } = action else { return None };
     match replicas::deployment(model, deployment) {
         Some(d) if d.wanted == *from => None,
@@ -279,8 +304,14 @@ pub fn on_journalled(model: &mut Model, entry: &Entry) -> Option<Effect> {
         model.pending.remove(id);
     }
     let Event::Intended { id, action, .. } = &entry.event else { return None };
+    if !model.pending.contains_key(id) && matches!(action, Action::HandOff { .. }) {
+        return Some(tunnel::came_late(id));
+    }
     let pending = model.pending.get_mut(id).filter(|p| !p.running)?;
     pending.running = true;
+    if matches!(action, Action::HandOff { .. }) {
+        model.handing_since = None;
+    }
     Some(Effect::Run { id: id.clone(), action: action.clone() })
 }
 
@@ -295,6 +326,7 @@ pub fn on_journal_failed(model: &mut Model, why: &str) {
         .map(|(id, _)| id.clone())
         .collect::<Vec<_>>();
     model.pending.retain(|_, p| p.running && !p.ended);
+    model.handing_since = None;
     if let Some(session) = model.session.as_mut() {
         session.ends_again();
         // Their outcomes are not on record: the watch tells.
@@ -315,6 +347,9 @@ pub fn acted(model: &mut Model, id: String, action: Action, outcome: Outcome) ->
                 model.awaiting.insert(deployment.clone(), (*from, model.now));
             }
             model.tell(Level::Info, format!("Done: {result}"));
+        }
+        Outcome::Failed { why } if matches!(action, Action::HandOff { .. }) => {
+            model.tell(Level::Warning, why.clone());
         }
         Outcome::Failed { why } => {
             model.tell(Level::Error, format!("NOT done: {}: {why}", action.command_line()))

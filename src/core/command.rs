@@ -17,6 +17,7 @@ pub enum Command {
     FocusChecklist,
     FocusReplicas,
     FocusPostgres,
+    FocusTunnels,
     FocusTimeline,
     Zoom,
     Up,
@@ -51,6 +52,16 @@ pub enum Command {
     ScaleToZero,
     Scale,
     Restore,
+    OpenTunnel,
+    CloseTunnel,
+    Reconnect,
+    DeletePod,
+    Psql,
+    PsqlWrite,
+    PgDump,
+    PgRestore,
+    RedisCli,
+    Shell,
     Disaster,
     Panic,
 }
@@ -92,6 +103,7 @@ pub struct Spec {
 const ALL: Scope = Scope::Everywhere;
 const LIST: Scope = Scope::Pane(PaneId::Checklist);
 const REPLICAS: Scope = Scope::Pane(PaneId::Replicas);
+const TUNNELS: Scope = Scope::Pane(PaneId::Tunnels);
 
 #[allow(clippy::too_many_arguments)] // A table row reads best on one line.
 const fn row(
@@ -118,6 +130,16 @@ pub const REGISTRY: &[Spec] = &[
     row(Command::MarkAll, "mark-all", "", &["a"], REPLICAS, Danger::Safe, "all", "Mark every deployment shown, or none"),
     row(Command::ScaleToZero, "scale-to-zero", "", &["s"], REPLICAS, Danger::Guarded, "scale to 0", "Scale the marked deployments to 0, previous counts captured"),
     row(Command::Scale, "scale", "N", &[], REPLICAS, Danger::Guarded, "", "Scale the marked deployments to N replicas"),
+    row(Command::Psql, "psql", "ARGS", &["p"], TUNNELS, Danger::Safe, "psql, read-only", "psql in the selected tunnel, in a read-only session"),
+    row(Command::PsqlWrite, "psql-write", "ARGS", &["P"], TUNNELS, Danger::Guarded, "", "psql in the selected tunnel, able to write, through the guard"),
+    row(Command::PgDump, "pg_dump", "ARGS", &["d"], TUNNELS, Danger::Safe, "pg_dump", "pg_dump through the selected tunnel; its arguments are asked for"),
+    row(Command::PgRestore, "pg_restore", "ARGS", &["R"], TUNNELS, Danger::Guarded, "", "pg_restore through the selected tunnel, through the guard"),
+    row(Command::RedisCli, "redis-cli", "ARGS", &[], TUNNELS, Danger::Guarded, "", "redis-cli in the selected tunnel to a Redis, through the guard: Redis has no read-only session"),
+    row(Command::Shell, "shell", "", &["s"], TUNNELS, Danger::Safe, "shell", "Your shell with the tunnel's connection in its environment, read-only"),
+    row(Command::CloseTunnel, "tunnel-close", "", &["x"], TUNNELS, Danger::Safe, "close", "Close the selected tunnel, and delete the pod that was made for it"),
+    row(Command::Reconnect, "tunnel-reconnect", "", &["c"], TUNNELS, Danger::Safe, "", "Look for the selected tunnel's way again now; its local port stays"),
+    row(Command::DeletePod, "delete-pod", "", &["X"], TUNNELS, Danger::Guarded, "", "Delete the selected pod that an earlier run left behind"),
+    row(Command::OpenTunnel, "tunnel", "SERVER", &["t"], ALL, Danger::Safe, "tunnel", "Open a tunnel to `live`, `ptr` or a server by name; without one a form asks"),
     row(Command::Restore, "restore", "", &["b"], ALL, Danger::Guarded, "", "Put back exactly the replicas that were captured"),
     row(Command::Incident, "incident", "", &["i"], ALL, Danger::Safe, "incident", "Open an incident: its journal starts here"),
     row(Command::Arm, "arm", "15m", &[], ALL, Danger::Safe, "", "Allow changes for a bounded time (1m to 60m)"),
@@ -132,7 +154,8 @@ pub const REGISTRY: &[Spec] = &[
     row(Command::FocusChecklist, "checklist", "", &["1"], ALL, Danger::Safe, "", "Go to the checklist"),
     row(Command::FocusReplicas, "replicas", "", &["2"], ALL, Danger::Safe, "", "Go to the replicas"),
     row(Command::FocusPostgres, "postgres", "", &["3"], ALL, Danger::Safe, "", "Go to the Postgres servers"),
-    row(Command::FocusTimeline, "timeline", "", &["4"], ALL, Danger::Safe, "", "Go to the timeline"),
+    row(Command::FocusTunnels, "tunnels", "", &["5"], ALL, Danger::Safe, "", "Go to the tunnels"),
+    row(Command::FocusTimeline, "timeline", "", &["7"], ALL, Danger::Safe, "", "Go to the timeline"),
     row(Command::FocusNext, "next-pane", "", &["tab"], ALL, Danger::Safe, "", "Next pane"),
     row(Command::FocusPrevious, "previous-pane", "", &["backtab"], ALL, Danger::Safe, "", "Previous pane"),
     row(Command::Zoom, "zoom", "", &["z"], ALL, Danger::Safe, "", "One pane on the whole screen, or all again"),

@@ -1,6 +1,6 @@
 //! What `update` asks the runtime to do, as plain data.
 
-use crate::domain::Source;
+use crate::domain::{Source, TunnelId};
 use crate::incident::{Action, Event};
 
 /// One thing to do. Outcomes come back as messages.
@@ -14,6 +14,10 @@ pub enum Effect {
     Run { id: String, action: Action },
     /// Skip the wait before the next try.
     RetryNow(Source),
+    /// Close a tunnel, and delete the pod that was made for it. News of the tunnel say so.
+    CloseTunnel(TunnelId),
+    /// Look for the tunnel's way again now.
+    ReconnectTunnel(TunnelId),
     /// Put text on the clipboard (OSC 52). Answer: `Msg::Copied`.
     Copy(String),
     /// Capture the mouse, or release it for the terminal's own selection.
@@ -29,6 +33,6 @@ pub enum Effect {
 impl Effect {
     /// True for effects that change the outside world.
     pub fn is_mutating(&self) -> bool {
-        matches!(self, Effect::Run { .. })
+        matches!(self, Effect::Run { action, .. } if action.is_change())
     }
 }

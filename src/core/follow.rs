@@ -7,9 +7,10 @@ use super::effect::Effect;
 use super::model::{Level, Model};
 use super::panes::replicas;
 use super::sense;
-use super::session::contradiction;
+use super::session::{Session, contradiction};
 use super::world::Change;
 use crate::domain::{Deployment, DeploymentKey, Phase, Source, Utc, Verdict};
+use crate::incident::fold::ActionRecord;
 use crate::incident::{Action, Event, Mark, Outcome, UndoKind};
 
 /// A request that was under way at a crash may still land that late.
@@ -115,7 +116,7 @@ fn hidden_ends(model: &mut Model) -> Vec<Event> {
     if !session.hides() || world.deployments.phase != Phase::Live {
         return Vec::new();
     }
-    let mut ends = Vec::new();
+    let mut ends = with_the_cockpit(session);
     for action in session.state.open_actions().filter(|a| session.is_hidden(&a.id)) {
         let Action::Scale { deployment, from, to } = &action.action else { continue };
         let Some(d) = map.get(deployment) else { continue };
@@ -135,6 +136,16 @@ fn hidden_ends(model: &mut Model) -> Vec<Event> {
     }
     session.reveal(ends.iter().map(|(id, _)| id.as_str()));
     ends.into_iter().map(|(id, outcome)| Event::Finished { id, outcome }).collect()
+}
+
+/// Tunnels and the programs in them end with the cockpit that had them, whatever else is not known of them.
+fn with_the_cockpit(session: &Session) -> Vec<(String, Outcome)> {
+    let why = "the cockpit stopped before it ended: it ended with it";
+    let ended = |a: &&ActionRecord| {
+        session.is_hidden(&a.id) && matches!(a.action, Action::OpenTunnel { .. } | Action::HandOff { .. })
+    };
+    let open = session.state.open_actions().filter(ended);
+    open.map(|a| (a.id.clone(), Outcome::Unknown { why: why.into() })).collect()
 }
 
 fn drifts(model: &mut Model, only: Option<&DeploymentKey>) -> Vec<Event> {

@@ -39,17 +39,27 @@ pub fn layout(width: u16, height: u16, focus: PaneId, zoom: bool) -> Layout {
     Layout { header, panes, strip, footer }
 }
 
+/// The panes right of the checklist, top down, with their shares of the height that is left when each has [`LEAST`].
+const RIGHT: [(PaneId, u16); 4] =
+    [(PaneId::Replicas, 3), (PaneId::Postgres, 3), (PaneId::Tunnels, 2), (PaneId::Timeline, 3)];
+/// Lines that every pane has, its border included.
+const LEAST: u16 = 4;
+
 fn side_by_side(body: Rect) -> Vec<(PaneId, Rect)> {
     let left = (body.width * 45 / 100).max(48);
-    let right = body.width - left;
-    let third = body.height / 3;
-    let x = body.x + left;
-    vec![
-        (PaneId::Checklist, Rect::new(body.x, body.y, left, body.height)),
-        (PaneId::Replicas, Rect::new(x, body.y, right, third)),
-        (PaneId::Postgres, Rect::new(x, body.y + third, right, third)),
-        (PaneId::Timeline, Rect::new(x, body.y + 2 * third, right, body.height - 2 * third)),
-    ]
+    let (x, right) = (body.x + left, body.width - left);
+    let mut panes = vec![(PaneId::Checklist, Rect::new(body.x, body.y, left, body.height))];
+    let spare = body.height.saturating_sub(LEAST * RIGHT.len() as u16);
+    let shares: u16 = RIGHT.iter().map(|(_, share)| share).sum();
+    let mut y = body.y;
+    for (n, (pane, share)) in RIGHT.into_iter().enumerate() {
+        // The last one takes what rounding leaves.
+        let last = n + 1 == RIGHT.len();
+        let height = if last { body.bottom() - y } else { LEAST + spare * share / shares };
+        panes.push((pane, Rect::new(x, y, right, height)));
+        y += height;
+    }
+    panes
 }
 
 /// The rectangle inside a pane's border where its rows are.
@@ -98,7 +108,7 @@ mod tests {
     #[test]
     fn small_screens_show_one_pane_wide_ones_all() {
         assert_eq!(layout(80, 24, PaneId::Postgres, false).panes.len(), 1);
-        assert_eq!(layout(120, 40, PaneId::Postgres, false).panes.len(), 4);
+        assert_eq!(layout(120, 40, PaneId::Postgres, false).panes.len(), PaneId::ALL.len());
         assert_eq!(layout(120, 40, PaneId::Postgres, true).panes.len(), 1);
     }
 }

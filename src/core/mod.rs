@@ -20,6 +20,7 @@ pub mod session;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+pub mod tunnel;
 pub mod update;
 pub mod when;
 pub mod world;

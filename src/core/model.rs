@@ -55,6 +55,8 @@ pub struct Model {
     /// Drift already put on record: deployment and the count seen.
     pub drift_told: BTreeSet<(DeploymentKey, i32)>,
     pub armed_until: Option<Utc>,
+    /// When the terminal was last asked for by a child program (UTC).
+    pub handing_since: Option<Utc>,
     pub panes: Panes,
     pub focus: PaneId,
     pub zoom: bool,
@@ -144,6 +146,7 @@ impl Model {
             awaiting: BTreeMap::new(),
             drift_told: BTreeSet::new(),
             armed_until: None,
+            handing_since: None,
             panes: Panes::default(),
             focus: PaneId::Checklist,
             zoom: false,
@@ -236,7 +239,15 @@ impl Model {
                 Phase::Loading | Phase::Live => {}
             }
         }
+        if super::tunnel::needs_a_second(self) {
+            wake = wake.min(second);
+        }
         wake
+    }
+
+    /// True from when a child program is to get the terminal until it has ended: no key is the cockpit's meanwhile.
+    pub fn hands_off(&self) -> bool {
+        self.pending.values().any(|p| matches!(p.action, Action::HandOff { .. }) && !p.ended)
     }
 
     /// What the terminal's title says.

@@ -14,6 +14,7 @@ use super::overlays::reader::{Page, Reader};
 use super::overlays::{self, Overlay, open};
 use super::panes::{self, PaneId, checklist};
 use super::session;
+use super::tunnel;
 use crate::domain::{Source, clock, text};
 use crate::incident::{Event, Mark};
 
@@ -27,6 +28,7 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         Command::FocusChecklist => model.focus = PaneId::Checklist,
         Command::FocusReplicas => model.focus = PaneId::Replicas,
         Command::FocusPostgres => model.focus = PaneId::Postgres,
+        Command::FocusTunnels => model.focus = PaneId::Tunnels,
         Command::FocusTimeline => model.focus = PaneId::Timeline,
         Command::Zoom => model.zoom = !model.zoom,
         Command::Help => open(model, Overlay::Reader(Reader::new(Page::Help))),
@@ -52,6 +54,13 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         Command::ScaleToZero => scale(model, "0"),
         Command::Scale => scale(model, argument),
         Command::Restore => return restore(model),
+        Command::OpenTunnel | Command::CloseTunnel | Command::Reconnect | Command::DeletePod => {
+            return tunnel::run(model, command, argument);
+        }
+        Command::Psql | Command::PsqlWrite | Command::PgDump => return tunnel::run(model, command, argument),
+        Command::PgRestore | Command::RedisCli | Command::Shell => {
+            return tunnel::run(model, command, argument);
+        }
         Command::Disaster => act::disaster(model, argument),
         Command::Incident => incident(model),
         Command::Note => return note(model, argument),

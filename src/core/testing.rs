@@ -6,7 +6,8 @@ use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use super::model::{Model, Start};
 use super::{Effect, Msg, update};
 use crate::domain::{
-    Deployment, DeploymentKey, Health, Hpa, Phase, Server, ServerClass, Source, Target, Update, Utc,
+    Backend, Deployment, DeploymentKey, Health, Hpa, Method, Orphan, Phase, Server, ServerClass, Source,
+    Target, Traffic, Tunnel, TunnelId, TunnelState, Update, Utc, Via,
 };
 use crate::incident::{Action, Entry, Event, Outcome, hash};
 use crate::runbook;
@@ -118,6 +119,51 @@ pub fn server(name: &str, class: ServerClass, state: &str) -> Server {
         retention_days: Some(7),
         created: None,
         fqdn: format!("{name}.postgres.database.azure.com"),
+    }
+}
+
+/// A tunnel to the live server or to a copy of it.
+pub fn tunnel(id: u32, which: ServerClass, state: TunnelState) -> Tunnel {
+    let server = match which {
+        ServerClass::Live => "s189p01-rsm-pd-pg",
+        ServerClass::Ptr => "s189p01-rsm-pd-pg-ptr",
+        ServerClass::SideCopy => "s189p01-rsm-pd-pg-snapshot",
+    };
+    Tunnel {
+        id: TunnelId(id),
+        backend: Backend::Postgres,
+        which,
+        server: server.into(),
+        host: format!("{server}.postgres.database.azure.com"),
+        database: "rsm_production".into(),
+        user: "uabc".into(),
+        via: Via {
+            app: key_of("rsm-production"),
+            pod: Some("rsm-production-7d9f-x2x4z".into()),
+            own_pod: which != ServerClass::Live,
+            method: Method::Exec,
+        },
+        local_port: state.is_open().then_some(50_000 + id as u16),
+        line: None,
+        opened_at: at("2026-11-20T09:48:00Z"),
+        state,
+        traffic: Traffic { sent: 1_234, received: 56_789_012, open: 0, total: 3 },
+        latency_ms: Some(4),
+        idle_limit_s: Some(3_600),
+        ends_at: Some(at("2026-11-20T13:00:00Z")),
+        warning: None,
+    }
+}
+
+/// A pod that somebody's killed drtui left behind.
+pub fn orphan(pod: &str) -> Orphan {
+    Orphan {
+        namespace: "tra-production".into(),
+        pod: pod.into(),
+        owner: "bob@laptop".into(),
+        incident: None,
+        created: Some(at("2026-11-20T09:10:00Z")),
+        ends_at: Some(at("2026-11-20T12:10:00Z")),
     }
 }
 
@@ -272,6 +318,10 @@ impl Kit {
     pub fn news(&mut self, update: Update) {
         let at = self.model.now;
         self.send(Msg::News { update, at });
+    }
+
+    pub fn tunnel(&mut self, tunnel: Tunnel) {
+        self.news(Update::Tunnel { tunnel: Box::new(tunnel) });
     }
 
     pub fn standing(&mut self, source: Source, phase: Phase) {

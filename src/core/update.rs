@@ -13,6 +13,7 @@ use super::overlays;
 use super::panes::{self, checklist};
 use super::run::run;
 use super::session::{self, Session};
+use super::tunnel;
 use crate::domain::{Update, Utc, clock, text};
 use crate::incident::{Entry, Event, Mark};
 
@@ -74,6 +75,7 @@ pub fn settle(model: &mut Model) {
 fn tick(model: &mut Model, now: Utc) -> Vec<Effect> {
     let back = model.now - now;
     model.now = now;
+    tunnel::on_tick(model);
     if back > CLOCK_SLACK && model.is_armed() {
         return act::disarm(model, "the machine's clock was set back");
     }
@@ -91,6 +93,12 @@ fn on_news(model: &mut Model, update: Update, at: Utc) -> Vec<Effect> {
         Update::Deployments { .. } => News { deployment: None, listed: Some(at) },
         _ => News::default(),
     };
+    if let Update::Tunnel { tunnel } = &update
+        && !model.world.tunnels.contains_key(&tunnel.id)
+    {
+        // What was asked for just now is what the next key is about.
+        model.panes.tunnels.selected = Some(panes::tunnels::Row::Tunnel(tunnel.id));
+    }
     let changes = model.world.apply(update, at);
     follow::on_news(model, &changes, &news)
 }

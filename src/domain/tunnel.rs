@@ -144,6 +144,10 @@ pub struct Tunnel {
     pub via: Via,
     /// On 127.0.0.1; `None` until it listens.
     pub local_port: Option<u16>,
+    /// A command line that connects from another terminal, without a password in it: `psql service=…` with the private
+    /// files it needs. `None` until there is one.
+    #[serde(default)]
+    pub line: Option<String>,
     /// When it was asked for (UTC).
     pub opened_at: Utc,
     #[serde(flatten)]
@@ -173,9 +177,10 @@ pub struct Orphan {
 }
 
 /// A program that gets the terminal, connected through a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tool {
+    #[default]
     Psql,
     PgDump,
     PgRestore,

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{DeploymentKey, Hpa, Sensed, Utc};
+use crate::domain::{DeploymentKey, HandOff, Hpa, Sensed, ServerClass, Tool, TunnelRequest, Utc};
 
 /// One line of a journal: an event with its place in the chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ pub struct PlannedItem {
     pub estimate: Option<u32>,
 }
 
-/// A change to the outside world.
+/// Something done to the outside world, or a look into it that belongs on the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
@@ -90,9 +90,24 @@ pub enum Action {
     Scale { deployment: DeploymentKey, from: i32, to: i32 },
     /// Sandbox only: inject a named disaster.
     SandboxDisaster { name: String },
+    /// Open a way to a database server through a pod.
+    OpenTunnel { request: Box<TunnelRequest> },
+    /// Give the terminal to a program that is connected through a tunnel.
+    HandOff { hand_off: Box<HandOff>, which: ServerClass, server: String, database: String },
+    /// Delete a pod that an earlier run made for a tunnel and left behind.
+    DeletePod { namespace: String, pod: String },
 }
 
 impl Action {
+    /// True if it changes the world outside, or opens a session that may: only through the guard, and armed.
+    pub fn is_change(&self) -> bool {
+        match self {
+            Action::Scale { .. } | Action::SandboxDisaster { .. } | Action::DeletePod { .. } => true,
+            Action::OpenTunnel { request } => request.own_pod,
+            Action::HandOff { hand_off, .. } => !hand_off.read_only,
+        }
+    }
+
     /// The command line that would do the same, for the guard and the record.
     pub fn command_line(&self) -> String {
         match self {
@@ -101,8 +116,42 @@ impl Action {
                 deployment.namespace, deployment.name
             ),
             Action::SandboxDisaster { name } => format!("drtui sandbox disaster {name}"),
+            Action::OpenTunnel { request } => tunnel_line(request),
+            Action::HandOff { hand_off, server, database, .. } => {
+                let args: String = hand_off.args.iter().map(|a| format!(" {}", quoted(a))).collect();
+                match hand_off.tool {
+                    Tool::Shell => format!("$SHELL with {server}/{database} in its environment"),
+                    Tool::RedisCli => format!("redis-cli{args}"),
+                    tool => format!("{} -h {server} -d {database}{args}", tool.word()),
+                }
+            }
+            Action::DeletePod { namespace, pod } => format!("kubectl -n {namespace} delete pod {pod}"),
         }
     }
+}
+
+fn tunnel_line(request: &TunnelRequest) -> String {
+    let mut line = format!("drtui tunnel -n {}", request.app.namespace);
+    if request.own_pod {
+        line.push_str(" -x");
+    }
+    if let Some(server) = &request.server {
+        line.push_str(&format!(" -s {server}"));
+    }
+    if let Some(database) = &request.database {
+        line.push_str(&format!(" -b {}", quoted(database)));
+    }
+    let port = request.local_port.unwrap_or(0);
+    format!("{line} --listen {port} {}", request.app.name)
+}
+
+/// `word` as a shell reads it as one.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// How an action ended. `Unknown` means that nobody can say: the answer was lost; sense before trying again.

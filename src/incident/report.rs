@@ -184,7 +184,9 @@ impl Account {
         let opened = state.facts.as_ref().map(|f| f.opened_at);
         let steps = steps(&state, opened);
         let people: BTreeSet<String> = entries.iter().map(|e| clean(&e.who)).collect();
-        let changes: Vec<Change> = state.actions.iter().map(change).collect();
+        // A look through a tunnel changes nothing; the timeline has it.
+        let made = state.actions.iter().filter(|a| a.action.is_change());
+        let changes: Vec<Change> = made.map(change).collect();
         let rto_met = rto_met(&state);
         Account {
             format: 1,
@@ -298,6 +300,9 @@ fn change(record: &ActionRecord) -> Change {
             (deployment.to_string(), Some(words::count(*from)), Some(words::count(*to)))
         }
         Action::SandboxDisaster { .. } => ("sandbox".to_owned(), None, None),
+        Action::OpenTunnel { request } => (request.server.clone().unwrap_or_default(), None, None),
+        Action::HandOff { server, database, .. } => (format!("{server}/{database}"), None, None),
+        Action::DeletePod { namespace, pod } => (format!("{namespace}/{pod}"), None, None),
     };
     let (outcome, detail) = match &record.ended {
         Some((_, Outcome::Done { result })) => ("done", clean(result)),

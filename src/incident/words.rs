@@ -43,6 +43,27 @@ pub fn change(action: &Action) -> String {
     match action {
         Action::Scale { deployment, from, to } => format!("scale {deployment} from {from} to {to}"),
         Action::SandboxDisaster { name } => format!("inject the disaster {name} into the sandbox"),
+        Action::OpenTunnel { request } => {
+            let server = request.server.as_deref().unwrap_or("the app's own server");
+            let through = if request.own_pod { "a pod of its own" } else { "a pod of the app" };
+            format!(
+                "open tunnel {} to {} ({}) through {through}, with the credentials of {}",
+                request.id,
+                server,
+                request.which.word(),
+                request.app
+            )
+        }
+        Action::HandOff { hand_off, which, server, database } => {
+            let how = if hand_off.read_only { "read-only" } else { "READ-WRITE" };
+            format!(
+                "hand the terminal to {} on {server}/{database} ({}), {how}, through tunnel {}",
+                hand_off.tool.word(),
+                which.word(),
+                hand_off.tunnel
+            )
+        }
+        Action::DeletePod { namespace, pod } => format!("delete the pod {namespace}/{pod}, left by a tunnel"),
     }
 }
 

@@ -12,13 +12,17 @@ use crate::providers::Providers;
 
 /// A change that has not ended by then counts as unknown.
 const LIMIT: Duration = Duration::from_secs(40);
+/// A pod of its own has to be scheduled, and its image fetched.
+const POD_LIMIT: Duration = Duration::from_secs(180);
 
 /// Makes a change and reports how it ended.
 pub fn run(providers: Arc<Providers>, id: String, action: Action, answers: mpsc::Sender<Msg>) {
     tokio::spawn(async move {
-        let outcome = match tokio::time::timeout(LIMIT, act(&providers, &action)).await {
+        let own_pod = matches!(&action, Action::OpenTunnel { request } if request.own_pod);
+        let limit = if own_pod { POD_LIMIT } else { LIMIT };
+        let outcome = match tokio::time::timeout(limit, act(&providers, &action)).await {
             Ok(outcome) => outcome,
-            Err(_) => Outcome::Unknown { why: format!("no answer within {} s", LIMIT.as_secs()) },
+            Err(_) => Outcome::Unknown { why: format!("no answer within {} s", limit.as_secs()) },
         };
         // Fails only while the cockpit ends; the journal then shows an intent without an end, which resume looks into.
         let _ = answers.send(Msg::Acted { id, action, outcome }).await;
@@ -34,6 +38,16 @@ async fn act(providers: &Providers, action: &Action) -> Outcome {
             Err(e) if e.maybe_applied => Outcome::Unknown { why: e.fault.to_string() },
             Err(e) => Outcome::Failed { why: e.fault.to_string() },
         },
+        Action::OpenTunnel { request } => match providers.open_tunnel(request).await {
+            Ok(result) => Outcome::Done { result },
+            Err(e) => Outcome::Failed { why: e.to_string() },
+        },
+        Action::DeletePod { namespace, pod } => match providers.delete_pod(namespace, pod).await {
+            Ok(()) => Outcome::Done { result: format!("pod {namespace}/{pod} deleted") },
+            Err(e) => Outcome::Failed { why: e.to_string() },
+        },
+        // The loop's own: it has the terminal.
+        Action::HandOff { .. } => Outcome::Failed { why: "no terminal to hand over".to_owned() },
         Action::SandboxDisaster { name } => match providers.sandbox_disaster(name).await {
             Ok(result) => Outcome::Done { result },
             Err(e) => Outcome::Failed { why: e.to_string() },

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
 use futures::StreamExt;
@@ -16,6 +17,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Events that wait for the loop before the reader waits for it; the terminal's own buffer comes after.
 const WAITING_MAX: usize = 1024;
+
+/// How long crossterm's reader may take to let go of what it has read. What is typed in that time is lost, so it is far
+/// less than anybody needs from one key to the next.
+const LET_GO: Duration = Duration::from_millis(1);
 
 /// The terminal's input.
 #[derive(Debug)]
@@ -33,10 +38,12 @@ impl Input {
         Ok(Input { reader: Some(Reader::start()?), hang_up: watch_for_hang_up()? })
     }
 
-    /// Stops reading: what is typed from here on belongs to somebody else.
-    pub async fn close(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.stop().await;
+    /// Stops reading: what is typed from here on belongs to somebody else. Returns how many keys had been read too far:
+    /// they are nobody's, and must not come up as keys of the cockpit later.
+    pub async fn close(&mut self) -> usize {
+        match self.reader.take() {
+            Some(reader) => reader.stop().await,
+            None => 0,
         }
     }
 
@@ -101,11 +108,29 @@ impl Reader {
         Ok(Reader { events, stop, stopped })
     }
 
-    async fn stop(self) {
+    async fn stop(mut self) -> usize {
         let _ = self.stop.send(());
-        drop(self.events);
+        self.events.close();
         let _ = self.stopped.await;
+        let mut keys = 0;
+        while let Ok(event) = self.events.try_recv() {
+            keys += usize::from(event.is_key_press());
+        }
+        keys + drained()
     }
+}
+
+/// Takes out what crossterm has read from the terminal and not told yet, and counts the keys in it. Without this they
+/// would be told to the next reader. Bounded: somebody may lean on a key.
+fn drained() -> usize {
+    let mut keys = 0;
+    for _ in 0..WAITING_MAX {
+        match crossterm::event::poll(LET_GO) {
+            Ok(true) => keys += usize::from(crossterm::event::read().is_ok_and(|e| e.is_key_press())),
+            _ => break,
+        }
+    }
+    keys
 }
 
 /// Tells once when the terminal has hung up: a thread that sleeps in `poll` for nothing but that, and ends with the

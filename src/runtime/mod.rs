@@ -2,6 +2,7 @@
 
 pub mod clipboard;
 pub mod effects;
+pub mod handoff;
 pub mod input;
 pub mod journal;
 pub mod mailbox;
@@ -9,6 +10,7 @@ pub mod recorder;
 pub mod replay;
 pub mod signals;
 pub mod terminal;
+mod terminal_loan;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +25,7 @@ use tokio::time::Instant;
 
 use crate::core::model::{Model, Start};
 use crate::core::{Effect, Msg, update};
+use crate::incident::Action;
 use crate::providers::{self, Providers, Settings};
 use crate::view;
 use crate::view::theme::{Depth, Theme};
@@ -33,6 +36,7 @@ use mailbox::Mailbox;
 use recorder::Recorder;
 use signals::{Signal, Signals};
 use terminal::{Options, TerminalGuard};
+use terminal_loan::Loan;
 
 /// Data is drawn at most this often; keys are drawn at once.
 const FRAME: Duration = Duration::from_millis(33);
@@ -73,6 +77,7 @@ pub async fn run(setup: Setup) -> Result<ExitCode> {
         writer: None,
         providers: None,
         stopped: false,
+        loan: Loan::default(),
     };
     // The first frame waits for nothing.
     for what in setup.troubles {
@@ -100,6 +105,8 @@ struct Cockpit {
     providers: Option<Arc<Providers>>,
     /// Between Ctrl-Z and `fg`.
     stopped: bool,
+    /// The program that has the terminal, if one has.
+    loan: Loan,
 }
 
 impl Cockpit {
@@ -125,6 +132,7 @@ impl Cockpit {
                     urgent = true;
                 }
                 event = input.next() => match event {
+                    Some(event) if self.loan.is_read() => self.on_return(&event)?,
                     Some(event) => {
                         self.on_input(event);
                         urgent = true;
@@ -132,12 +140,12 @@ impl Cockpit {
                     // The terminal is gone: nobody to talk to.
                     None => return Ok(ExitCode::from(129)),
                 },
+                change = self.loan.next() => {
+                    self.on_child(change)?;
+                    urgent = true;
+                }
                 Some(msg) = inbox.recv() => {
-                    self.tick();
-                    self.step(msg);
-                    while let Ok(msg) = inbox.try_recv() {
-                        self.step(msg);
-                    }
+                    self.take_answers(msg, &mut inbox);
                     urgent = true;
                 }
                 // News are taken once a frame; meanwhile they replace each other in the mailbox.
@@ -147,15 +155,13 @@ impl Cockpit {
                 }
                 () = tokio::time::sleep_until(taken + FRAME), if waiting => {
                     waiting = false;
-                    self.tick();
-                    for (update, at) in mailbox.take() {
-                        self.step(Msg::News { update, at });
-                    }
+                    self.take_news(&mailbox);
                     taken = Instant::now();
                 }
                 () = tokio::time::sleep_until(wake) => self.tick(),
             }
             dirty = true;
+            self.lend_terminal(&mut input).await?;
             self.flush_recording();
             if self.model.quit {
                 self.goodbye();
@@ -166,6 +172,21 @@ impl Cockpit {
                 drawn = Instant::now();
                 dirty = false;
             }
+        }
+    }
+
+    fn take_answers(&mut self, first: Msg, inbox: &mut mpsc::Receiver<Msg>) {
+        self.tick();
+        self.step(first);
+        while let Ok(msg) = inbox.try_recv() {
+            self.step(msg);
+        }
+    }
+
+    fn take_news(&mut self, mailbox: &Mailbox) {
+        self.tick();
+        for (update, at) in mailbox.take() {
+            self.step(Msg::News { update, at });
         }
     }
 
@@ -234,6 +255,9 @@ impl Cockpit {
                     writer.append(events, now);
                 }
             }
+            Effect::Run { id, action } if matches!(action, Action::HandOff { .. }) => {
+                self.loan.ask(id, action)
+            }
             Effect::Run { id, action } => {
                 if let Some(providers) = &self.providers {
                     effects::run(Arc::clone(providers), id, action, self.answers.clone());
@@ -242,6 +266,16 @@ impl Cockpit {
             Effect::RetryNow(source) => {
                 if let Some(providers) = &self.providers {
                     providers.retry_now(source);
+                }
+            }
+            Effect::CloseTunnel(id) => {
+                if let Some(providers) = &self.providers {
+                    providers.close_tunnel(id);
+                }
+            }
+            Effect::ReconnectTunnel(id) => {
+                if let Some(providers) = &self.providers {
+                    providers.reconnect_tunnel(id);
                 }
             }
             Effect::Copy(text) => self.copy(&text),
@@ -280,6 +314,9 @@ impl Cockpit {
 
     fn on_signal(&mut self, signal: Signal, input: &mut Input) -> Result<Option<ExitCode>> {
         match signal {
+            // The child's business: it is stopped, and then we are.
+            Signal::Suspend if self.loan.is_out() => self.loan.stop(),
+            Signal::Continue if self.loan.is_out() => self.loan.go_on(),
             Signal::Suspend => self.suspend(),
             Signal::Continue => {
                 self.stopped = false;

@@ -1,7 +1,7 @@
 //! The terminal guard: takes the terminal, draws whole frames, and gives back exactly what it took, from [`Drop`], from
 //! a panic, on suspension and on every signal the loop hears. Nothing else in drtui writes to the terminal.
 
-mod job;
+pub(super) mod job;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -67,6 +67,10 @@ static DRAWS: Mutex<Option<ThreadId>> = Mutex::new(None);
 
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+
+/// What a child that was killed may have left on: colours, application keys, every kind of mouse report, bracketed paste,
+/// no line wrap, another character set.
+const CALM: &str = "\x1b[0m\x1b[?1l\x1b>\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?7h\x0f";
 
 /// Alternate screen, bracketed paste, focus reports, hidden cursor, and what `on` says besides.
 fn take(on: u8) -> String {
@@ -222,6 +226,18 @@ impl TerminalGuard {
             leave_now();
             TerminalError::Gone(e)
         })
+    }
+
+    /// Takes the terminal again after a child had it, whatever the child left switched on.
+    pub fn resume_after_child(&mut self) -> Result<(), TerminalError> {
+        write_out(CALM.as_bytes()).map_err(TerminalError::Gone)?;
+        self.resume()
+    }
+
+    /// Takes the keys and not the screen: what a child wrote stays to be read until a key is pressed.
+    pub fn keys_only(&mut self) -> Result<(), TerminalError> {
+        ON.fetch_or(RAW, Ordering::SeqCst);
+        terminal::enable_raw_mode().map_err(TerminalError::Refused)
     }
 
     /// Gives the terminal back, for a child or for good. [`resume`](Self::resume) takes it again.

@@ -11,8 +11,8 @@ use ratatui::style::Style;
 use super::draw;
 use super::theme::{Depth, Theme};
 use crate::core::Model;
-use crate::core::testing::{Kit, deployment};
-use crate::domain::{Metrics, Phase, Sample, Source, Update};
+use crate::core::testing::{Kit, deployment, orphan, tunnel};
+use crate::domain::{Metrics, Phase, Sample, ServerClass, Source, TunnelState, Update};
 
 /// Draws into a buffer of this size.
 fn drawn(model: &Model, theme: &Theme, width: u16, height: u16) -> Buffer {
@@ -95,7 +95,7 @@ fn mid_incident_at_every_size() {
 #[test]
 fn each_pane_alone() {
     let mut kit = busy();
-    for (key, name) in [("2", "replicas"), ("3", "postgres"), ("4", "timeline")] {
+    for (key, name) in [("2", "replicas"), ("3", "postgres"), ("7", "timeline")] {
         kit.keys(key);
         check(name, &mut kit, 80, 24);
     }
@@ -120,6 +120,67 @@ fn overlays() {
     check("help", &mut kit, 80, 24);
     kit.keys("esc :").text("arm");
     check("palette", &mut kit, 80, 24);
+}
+
+/// Both sides of a comparison open, one way lost, one refused, and a pod left by somebody else.
+fn tunnelled() -> Kit {
+    let mut kit = busy();
+    let reconnecting = TunnelState::Reconnecting {
+        why: "pod rsm-production-7d9f-x2x4z is gone".into(),
+        next_try: Some(kit.model.now + chrono::Duration::seconds(3)),
+    };
+    let failed = TunnelState::Failed {
+        why: "the server's name does not match its certificate".into(),
+        fix: "Check the name: 3 shows the servers".into(),
+    };
+    kit.tunnel(tunnel(1, ServerClass::Live, TunnelState::Open));
+    kit.tunnel(tunnel(2, ServerClass::Ptr, TunnelState::Open));
+    kit.tunnel(tunnel(3, ServerClass::SideCopy, reconnecting));
+    kit.tunnel(tunnel(4, ServerClass::Ptr, failed));
+    kit.news(Update::Orphans { all: vec![orphan("drtui-tunnel-8kq2p")] });
+    kit.keys("5 g");
+    kit
+}
+
+#[test]
+fn tunnels_at_every_size() {
+    let mut kit = tunnelled();
+    for (width, height) in [(40, 12), (80, 24), (120, 40), (200, 60)] {
+        check("tunnels", &mut kit, width, height);
+    }
+    kit.keys("z");
+    check("tunnels_zoomed", &mut kit, 120, 40);
+}
+
+#[test]
+fn a_tunnel_says_live_or_copy_before_it_is_opened_and_before_it_can_write() {
+    let mut kit = tunnelled();
+    kit.keys("t");
+    check("tunnel_form", &mut kit, 80, 24);
+    kit.keys("esc 5 g P");
+    check("write_guard", &mut kit, 80, 24);
+}
+
+#[test]
+fn no_theme_and_no_depth_makes_live_look_like_a_copy() {
+    let mut kit = tunnelled();
+    resized(&mut kit, 120, 40);
+    kit.keys("z G");
+    for name in Theme::names() {
+        for depth in [Depth::None, Depth::Ansi16, Depth::Ansi256, Depth::TrueColor] {
+            let theme = Theme::named(name).unwrap().with_depth(depth);
+            let buffer = drawn(&kit.model, &theme, 120, 40);
+            let style = |id: &str, word: &str| {
+                let row = (0..40u16).find_map(|y| {
+                    let line: String = (0..120u16).map(|x| buffer[(x, y)].symbol()).collect();
+                    let at = line.find(&format!("{id}  {word}"))?;
+                    Some(buffer[(line[..at].chars().count() as u16 + 4, y)].style())
+                });
+                row.unwrap_or_else(|| panic!("{word} is not drawn"))
+            };
+            assert_ne!(style("t1", "LIVE"), style("t2", "PTR"), "{name} {depth:?}");
+        }
+    }
 }
 
 #[test]
@@ -186,7 +247,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_size_is_survived(width in 1u16..300, height in 1u16..100, keys in "[1-4zisbLMn?:/ea]{0,6}") {
+    fn any_size_is_survived(width in 1u16..300, height in 1u16..100, keys in "[1-7zisbtpxLMn?:/ea]{0,6}") {
         let mut kit = busy();
         for key in keys.chars() {
             kit.keys(if key == 'e' { "enter".into() } else { key.to_string() }.as_str());

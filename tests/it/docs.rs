@@ -25,8 +25,11 @@ fn keys() -> String {
             writeln!(out, "| {} | `{}` | {}.{danger} |", keys.join(" "), name.trim(), spec.summary).unwrap();
         }
     };
-    table("Checklist", Scope::Pane(PaneId::Checklist));
-    table("Replicas", Scope::Pane(PaneId::Replicas));
+    for pane in PaneId::ALL {
+        if REGISTRY.iter().any(|s| s.scope == Scope::Pane(pane)) {
+            table(pane.title(), Scope::Pane(pane));
+        }
+    }
     table("Everywhere", Scope::Everywhere);
     out
 }

@@ -7,6 +7,7 @@ pub mod opening;
 pub mod palette;
 pub mod prompt;
 pub mod reader;
+pub mod tunnelling;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;
@@ -27,6 +28,7 @@ pub enum Overlay {
     Guard(guard::Guard),
     Ledger(ledger::Ledger),
     Opening(opening::Opening),
+    Tunnelling(tunnelling::Tunnelling),
 }
 
 /// Puts an overlay on top.
@@ -56,13 +58,14 @@ pub fn key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         Some(Overlay::Guard(it)) => it.key(model, key),
         Some(Overlay::Ledger(it)) => it.key(model, key),
         Some(Overlay::Opening(it)) => it.key(model, key),
+        Some(Overlay::Tunnelling(it)) => it.key(model, key),
         None => Vec::new(),
     }
 }
 
 fn takes_text(overlay: Option<&Overlay>) -> bool {
     match overlay {
-        Some(Overlay::Palette(_) | Overlay::Prompt(_) | Overlay::Opening(_)) => true,
+        Some(Overlay::Palette(_) | Overlay::Prompt(_) | Overlay::Opening(_) | Overlay::Tunnelling(_)) => true,
         Some(Overlay::Guard(guard)) => guard.typed.is_some(),
         Some(Overlay::Reader(reader)) => reader.page == reader::Page::Help,
         _ => false,
@@ -77,6 +80,7 @@ pub fn paste(model: &mut Model, text: &str) {
         Some(Overlay::Prompt(it)) => Some(&mut it.input),
         Some(Overlay::Guard(it)) if it.typed.is_some() => Some(&mut it.input),
         Some(Overlay::Opening(it)) => it.field_mut(),
+        Some(Overlay::Tunnelling(it)) => it.field_mut(),
         _ => None,
     };
     if let Some(input) = input {

@@ -7,7 +7,8 @@ use super::{Overlay, edit, open};
 use crate::core::effect::Effect;
 use crate::core::model::{Level, Model};
 use crate::core::panes::{self, PaneId};
-use crate::domain::{Sensed, text};
+use crate::core::tunnel;
+use crate::domain::{Sensed, Tool, text};
 use crate::incident::{Event, Mark};
 
 /// What the line is for.
@@ -35,6 +36,11 @@ pub enum Kind {
     /// One sentence to close the incident with; `left` says what is left undone.
     Close {
         left: String,
+    },
+    /// The arguments of a program that gets the terminal.
+    Arguments {
+        tool: Tool,
+        read_only: bool,
     },
 }
 
@@ -64,6 +70,9 @@ impl Prompt {
             Kind::Override { title, .. } => format!("Override `{title}`: why? Your name goes on record"),
             Kind::Reopen { title, .. } => format!("Open `{title}` again: why?"),
             Kind::Waive { what, .. } => format!("Do NOT put back ({what}): why? Your name goes on record"),
+            Kind::Arguments { tool, .. } => {
+                format!("Arguments of {}; the connection is added, no password belongs here", tool.word())
+            }
             Kind::Close { left } => format!("Close the incident ({left}): one sentence for the record"),
         }
     }
@@ -93,13 +102,17 @@ impl Prompt {
         if let Kind::Filter(_) = self.kind {
             return Vec::new();
         }
+        if let Kind::Arguments { tool, read_only } = self.kind {
+            let typed = text::clean(self.input.value().trim());
+            return tunnel::hand_off(model, tool, &typed, read_only);
+        }
         if text.is_empty() {
             model.tell(Level::Warning, "Type a few words, or Esc to leave it.");
             open(model, Overlay::Prompt(self));
             return Vec::new();
         }
         let event = match self.kind {
-            Kind::Filter(_) => return Vec::new(),
+            Kind::Filter(_) | Kind::Arguments { .. } => return Vec::new(),
             Kind::Note(item) => Event::Noted { text, item },
             Kind::Override { item, title, sensed } => {
                 // The answer dialog below has its answer.

@@ -4,32 +4,37 @@ pub mod checklist;
 pub mod postgres;
 pub mod replicas;
 pub mod timeline;
+pub mod tunnels;
 
 use serde::{Deserialize, Serialize};
 
 use super::layout::inner;
 use super::list::{List, Move};
 use super::model::Model;
-use crate::domain::DeploymentKey;
+use crate::domain::{DeploymentKey, TunnelId, Utc};
 
-/// The panes, in the order of their number keys.
+/// The panes, in the order of their number keys. 4 is kept for Workflows and 6 for Compare, so that no number that
+/// fingers know ever means another pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaneId {
     Checklist,
     Replicas,
     Postgres,
+    Tunnels,
     Timeline,
 }
 
 impl PaneId {
-    pub const ALL: [PaneId; 4] = [PaneId::Checklist, PaneId::Replicas, PaneId::Postgres, PaneId::Timeline];
+    pub const ALL: [PaneId; 5] =
+        [PaneId::Checklist, PaneId::Replicas, PaneId::Postgres, PaneId::Tunnels, PaneId::Timeline];
 
     pub fn title(self) -> &'static str {
         match self {
             PaneId::Checklist => "Checklist",
             PaneId::Replicas => "Replicas",
             PaneId::Postgres => "Postgres",
+            PaneId::Tunnels => "Tunnels",
             PaneId::Timeline => "Timeline",
         }
     }
@@ -40,18 +45,17 @@ impl PaneId {
             PaneId::Checklist => 1,
             PaneId::Replicas => 2,
             PaneId::Postgres => 3,
-            PaneId::Timeline => 4,
+            PaneId::Tunnels => 5,
+            PaneId::Timeline => 7,
         }
     }
 
     /// The next or previous pane, round and round.
     pub fn step(self, forward: bool) -> PaneId {
-        match (self, forward) {
-            (PaneId::Checklist, true) | (PaneId::Postgres, false) => PaneId::Replicas,
-            (PaneId::Replicas, true) | (PaneId::Timeline, false) => PaneId::Postgres,
-            (PaneId::Postgres, true) | (PaneId::Checklist, false) => PaneId::Timeline,
-            (PaneId::Timeline, true) | (PaneId::Replicas, false) => PaneId::Checklist,
-        }
+        let count = PaneId::ALL.len();
+        let here = PaneId::ALL.iter().position(|p| *p == self).unwrap_or(0);
+        let there = (here + if forward { 1 } else { count - 1 }) % count;
+        PaneId::ALL.get(there).copied().unwrap_or(PaneId::Checklist)
     }
 }
 
@@ -61,15 +65,19 @@ pub struct Panes {
     pub checklist: List<checklist::Row>,
     pub replicas: List<DeploymentKey>,
     pub postgres: List<String>,
+    pub tunnels: List<tunnels::Row>,
     pub timeline: List<timeline::Row>,
     /// The timeline stays at its newest row until the person moves away from it.
     pub timeline_held: bool,
+    /// A tunnel with connections that is to be closed, and when that was asked for first.
+    pub closing: Option<(TunnelId, Utc)>,
 }
 
 /// Lines above the rows inside the pane's border: a table head, or what the checklist says first.
 pub fn head_lines(model: &Model, pane: PaneId) -> u16 {
     match pane {
         PaneId::Replicas | PaneId::Postgres => 1,
+        PaneId::Tunnels => tunnels::head_lines(model),
         PaneId::Checklist => checklist::head(model).len() as u16,
         PaneId::Timeline => 0,
     }
@@ -82,6 +90,7 @@ pub fn height(model: &Model, pane: PaneId) -> usize {
     usize::from(match pane {
         PaneId::Postgres => lines.saturating_sub(postgres::detail_lines(lines)),
         PaneId::Checklist => lines.saturating_sub(checklist::detail_lines(lines)),
+        PaneId::Tunnels => lines.saturating_sub(tunnels::detail_lines(lines)),
         PaneId::Timeline => lines.saturating_sub(timeline::detail_lines(lines)),
         PaneId::Replicas => lines,
     })
@@ -105,6 +114,11 @@ macro_rules! with_list {
             PaneId::Postgres => {
                 let $rows = postgres::rows($model);
                 let $list = &mut $model.panes.postgres;
+                $body
+            }
+            PaneId::Tunnels => {
+                let $rows = tunnels::rows($model);
+                let $list = &mut $model.panes.tunnels;
                 $body
             }
             PaneId::Timeline => {
@@ -153,6 +167,7 @@ pub fn filter(model: &Model, pane: PaneId) -> &str {
         PaneId::Checklist => &model.panes.checklist.filter,
         PaneId::Replicas => &model.panes.replicas.filter,
         PaneId::Postgres => &model.panes.postgres.filter,
+        PaneId::Tunnels => &model.panes.tunnels.filter,
         PaneId::Timeline => &model.panes.timeline.filter,
     }
 }
@@ -162,6 +177,7 @@ pub fn set_filter(model: &mut Model, pane: PaneId, text: String) {
         PaneId::Checklist => model.panes.checklist.filter = text,
         PaneId::Replicas => model.panes.replicas.filter = text,
         PaneId::Postgres => model.panes.postgres.filter = text,
+        PaneId::Tunnels => model.panes.tunnels.filter = text,
         PaneId::Timeline => model.panes.timeline.filter = text,
     }
 }
@@ -176,6 +192,7 @@ pub fn counts(model: &Model, pane: PaneId) -> (usize, usize) {
         PaneId::Postgres => {
             (postgres::rows(model).len(), model.world.servers.value.as_ref().map_or(0, |m| m.len()))
         }
+        PaneId::Tunnels => (tunnels::rows(model).len(), tunnels::total(model)),
         PaneId::Timeline => (timeline::rows(model).len(), timeline::total(model)),
     }
 }
@@ -186,6 +203,7 @@ pub fn copy_text(model: &Model, pane: PaneId) -> Option<String> {
         PaneId::Checklist => checklist::copy_text(model),
         PaneId::Replicas => replicas::copy_text(model),
         PaneId::Postgres => postgres::copy_text(model),
+        PaneId::Tunnels => tunnels::copy_text(model),
         PaneId::Timeline => timeline::copy_text(model),
     }
 }
@@ -196,6 +214,7 @@ pub fn summary(model: &Model, pane: PaneId) -> String {
         PaneId::Checklist => checklist::summary(model),
         PaneId::Replicas => replicas::summary(model),
         PaneId::Postgres => postgres::summary(model),
+        PaneId::Tunnels => tunnels::summary(model),
         PaneId::Timeline => timeline::summary(model),
     }
 }

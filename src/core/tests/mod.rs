@@ -5,3 +5,4 @@ mod answering;
 mod moving;
 mod properties;
 mod resuming;
+mod tunnels;

@@ -14,7 +14,17 @@ fn many(kit: &mut Kit, n: usize) {
 #[test]
 fn number_keys_and_tab_move_the_focus() {
     let mut kit = Kit::live();
-    for (keys, pane) in [("3", PaneId::Postgres), ("tab", PaneId::Timeline), ("tab", PaneId::Checklist)] {
+    for (keys, pane) in [
+        ("3", PaneId::Postgres),
+        ("tab", PaneId::Tunnels),
+        ("tab", PaneId::Timeline),
+        ("tab", PaneId::Checklist),
+        ("7", PaneId::Timeline),
+        ("5", PaneId::Tunnels),
+        ("4", PaneId::Tunnels),
+        ("tab", PaneId::Timeline),
+        ("tab", PaneId::Checklist),
+    ] {
         kit.keys(keys);
         assert_eq!(kit.model.focus, pane);
     }

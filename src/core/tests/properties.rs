@@ -6,9 +6,9 @@ use crossterm::event::{Event as Input, KeyModifiers, MouseButton, MouseEvent, Mo
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use crate::core::testing::{Kit, deployment, key, server};
+use crate::core::testing::{Kit, deployment, key, orphan, server, tunnel};
 use crate::core::{Effect, Msg, PaneId, panes};
-use crate::domain::{Phase, ServerClass, Source, Update};
+use crate::domain::{Phase, ServerClass, Source, TunnelState, Update};
 use crate::incident::{Action, Outcome};
 
 const KEYS: &[&str] = &[
@@ -33,8 +33,11 @@ const KEYS: &[&str] = &[
     "2",
     "3",
     "4",
+    "5",
+    "7",
     "a",
     "b",
+    "c",
     "d",
     "g",
     "i",
@@ -47,6 +50,7 @@ const KEYS: &[&str] = &[
     "q",
     "r",
     "s",
+    "t",
     "v",
     "w",
     "x",
@@ -55,8 +59,11 @@ const KEYS: &[&str] = &[
     "G",
     "L",
     "M",
+    "P",
+    "R",
     "T",
     "U",
+    "X",
     ":",
     "/",
     "?",
@@ -78,6 +85,8 @@ enum Step {
     List(u8),
     Phase(usize, u8),
     Servers(u8),
+    Tunnel(u32, u8),
+    Orphans(u8),
     Health(u16),
     Later(i64),
     Finish(u8),
@@ -91,7 +100,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => prop::sample::select(vec!["s", "y", "b", "2", "a"]).prop_map(|k| Step::Key(KEYS.iter().position(|n| *n == k).unwrap_or(0))),
         1 => "[a-z 0-9:!/]{0,12}".prop_map(Step::Text),
         2 => prop::sample::select(vec!["arm 15m", "scale 3", "disarm", "close", "production", "disaster rows-deleted", "theme mono"]).prop_map(Step::Command),
-        3 => prop::sample::select(vec!["esc esc 2 s y", "esc esc 2 a s y", "esc esc b y", "esc esc 2 s", "esc y"]).prop_map(Step::Keys),
+        3 => prop::sample::select(vec!["esc esc 2 s y", "esc esc 2 a s y", "esc esc b y", "esc esc 2 s", "esc y", "esc esc t right tab space enter y", "esc esc 5 P y", "esc esc 5 p", "esc esc 5 X y"]).prop_map(Step::Keys),
         2 => Just(Step::Command("arm 15m")),
         1 => (0u16..300, 0u16..100).prop_map(|(w, h)| Step::Resize(w, h)),
         1 => (0u16..200, 0u16..60, any::<bool>()).prop_map(|(x, y, w)| Step::Click(x, y, w)),
@@ -99,6 +108,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0u8..40).prop_map(Step::List),
         1 => (0usize..4, 0u8..5).prop_map(|(s, p)| Step::Phase(s, p)),
         1 => (0u8..4).prop_map(Step::Servers),
+        2 => (1u32..5, 0u8..5).prop_map(|(n, s)| Step::Tunnel(n, s)),
+        1 => (0u8..3).prop_map(Step::Orphans),
         1 => prop::sample::select(vec![200u16, 503]).prop_map(Step::Health),
         1 => (0i64..1000).prop_map(Step::Later),
         2 => (0u8..3).prop_map(Step::Finish),
@@ -150,6 +161,18 @@ fn take(kit: &mut Kit, step: Step) {
             let all = (0..n).map(|i| server(&format!("pg-{i}"), ServerClass::Ptr, "Ready")).collect();
             kit.news(Update::Servers { all });
         }
+        Step::Tunnel(n, s) => {
+            let state = match s {
+                0 => TunnelState::Opening { step: "waiting for the pod".into() },
+                1 | 2 => TunnelState::Open,
+                3 => TunnelState::Reconnecting { why: "gone".into(), next_try: None },
+                _ => TunnelState::Failed { why: "no".into(), fix: "look".into() },
+            };
+            kit.tunnel(tunnel(n, ServerClass::Ptr, state));
+        }
+        Step::Orphans(n) => {
+            kit.news(Update::Orphans { all: (0..n).map(|i| orphan(&format!("drtui-tunnel-{i}"))).collect() })
+        }
         Step::Health(status) => kit.health(status),
         Step::Later(s) => {
             kit.later(s);
@@ -187,7 +210,7 @@ fn selections_are_valid(kit: &mut Kit) {
 
 /// What a change needs when it is asked for.
 fn proper(kit: &Kit, armed: bool, id: &str, action: &Action) {
-    assert!(armed, "{id} runs although nobody armed");
+    assert!(armed || !action.is_change(), "{id} runs although nobody armed");
     let state = &kit.model.session.as_ref().expect("no incident is open").state;
     assert!(state.actions.iter().any(|a| a.id == *id), "{id} runs without an intent on record");
     if let Action::Scale { deployment, .. } = action {

@@ -4,7 +4,7 @@ use nix::unistd::{Pid, getpgid, getpgrp, getppid, getsid};
 
 /// True if a stopped job of ours can be continued: our group is not orphaned, that is, the parent of its leader is in
 /// our session and in another group. Not so for a session leader (`ssh host drtui`, a window of its own in tmux).
-pub(super) fn a_shell_waits() -> bool {
+pub(in crate::runtime) fn a_shell_waits() -> bool {
     let group = getpgrp();
     let leader_parent = if group == Pid::this() { Some(getppid()) } else { parent_of(group) };
     // The leader may have ended before us; then ask for our own parent.

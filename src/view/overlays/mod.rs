@@ -4,6 +4,7 @@ mod answer;
 mod dialogs;
 mod guard;
 mod reader;
+mod tunnelling;
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -24,6 +25,7 @@ pub fn draw(model: &Model, theme: &Theme, overlay: &Overlay, frame: &mut Frame<'
         Overlay::Guard(it) => guard::draw(model, theme, it, frame),
         Overlay::Ledger(it) => dialogs::ledger(model, theme, it, frame),
         Overlay::Opening(it) => dialogs::opening(model, theme, it, frame),
+        Overlay::Tunnelling(it) => tunnelling::draw(model, theme, it, frame),
     }
 }
 

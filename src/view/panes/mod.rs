@@ -4,6 +4,7 @@ pub mod checklist;
 pub mod postgres;
 pub mod replicas;
 pub mod timeline;
+pub mod tunnels;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -34,6 +35,7 @@ pub fn draw(model: &Model, theme: &Theme, pane: PaneId, area: Rect, frame: &mut 
         PaneId::Checklist => checklist::draw(model, theme, focused, inner, frame),
         PaneId::Replicas => replicas::draw(model, theme, focused, inner, frame),
         PaneId::Postgres => postgres::draw(model, theme, focused, inner, frame),
+        PaneId::Tunnels => tunnels::draw(model, theme, focused, inner, frame),
         PaneId::Timeline => timeline::draw(model, theme, focused, inner, frame),
     }
 }
@@ -59,7 +61,7 @@ fn source(pane: PaneId) -> Option<Source> {
     match pane {
         PaneId::Replicas => Some(Source::Kubernetes),
         PaneId::Postgres => Some(Source::Azure),
-        PaneId::Checklist | PaneId::Timeline => None,
+        PaneId::Checklist | PaneId::Tunnels | PaneId::Timeline => None,
     }
 }
 

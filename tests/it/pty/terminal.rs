@@ -260,9 +260,9 @@ fn a_click_focuses_and_the_mouse_can_be_let_go() {
     let home = Home::new();
     let mut pty = up(cockpit(&home).size(120, 40));
     pty.wait("the checklist in focus", PATIENCE, |s| has_focus(s.screen(), "1 Checklist").then_some(()));
-    let (column, row) = pty.find("4 Timeline").unwrap();
+    let (column, row) = pty.find("7 Timeline").unwrap();
     pty.click(column + 3, row + 2);
-    pty.wait("the timeline in focus", PATIENCE, |s| has_focus(s.screen(), "4 Timeline").then_some(()));
+    pty.wait("the timeline in focus", PATIENCE, |s| has_focus(s.screen(), "7 Timeline").then_some(()));
     pty.send("m");
     let no_mouse = |s: &Seen| s.screen().mouse_protocol_mode() == vt100::MouseProtocolMode::None;
     pty.wait("the mouse to be let go", PATIENCE, |s| no_mouse(s).then_some(()));

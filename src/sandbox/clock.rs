@@ -19,6 +19,11 @@ impl Clock {
         self.shown(Utc::now())
     }
 
+    /// Now, as the header `Date` has it: RFC 1123.
+    pub fn header(&self) -> String {
+        rfc_1123(self.now())
+    }
+
     /// How far it is ahead of real time.
     pub fn shift(&self) -> TimeDelta {
         TimeDelta::milliseconds(self.shift_ms.load(Ordering::Relaxed))
@@ -38,6 +43,11 @@ impl Clock {
     pub fn real(&self, shown: DateTime<Utc>) -> DateTime<Utc> {
         shown.checked_sub_signed(self.shift()).unwrap_or(shown)
     }
+}
+
+/// As HTTP writes times.
+pub fn rfc_1123(at: DateTime<Utc>) -> String {
+    at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 /// 01:00 UTC of the last Sunday of October or March that lies nearest to `day`: when British clocks change.

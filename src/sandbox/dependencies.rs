@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use super::certs::Authority;
 use super::clock::Clock;
-use super::estate::{NAMESPACE, WEB};
+use super::estate::DOMAIN;
 use super::faults::{Faults, Provider};
 use super::kubernetes::Cluster;
 use super::postgres::plain;
 use super::serve::{Served, Stop, serve};
-use super::service::ServiceError;
+use super::service::{Answers, ServiceError, answers};
 
 /// What the service depends on: name, and what it is for people.
 pub const NAMES: [(&str, &str); 5] = [
@@ -206,12 +206,13 @@ async fn openid(State(desk): State<Arc<Desk>>, Path(name): Path<String>, request
     .into_response()
 }
 
-/// StatusCake's list of uptime tests: the service's own test is down while no web replica is ready.
+/// StatusCake's list of uptime tests: the service's own test is down while the service does not answer users.
 async fn uptime(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     if !desk.dependencies.is_up("statuscake") {
         return down();
     }
-    let status = if desk.cluster.ready_replicas(NAMESPACE, WEB) > 0 { "up" } else { "down" };
+    let answering = answers(&desk.cluster, DOMAIN, "/health/all") == Answers::Service;
+    let status = if answering { "up" } else { "down" };
     let test = json!({
         "id": "6200001", "name": "refer-serious-misconduct-production", "test_type": "HTTP", "check_rate": 30,
         "website_url": "https://refer-serious-misconduct.education.gov.uk/health/all", "contact_groups": ["282453"],

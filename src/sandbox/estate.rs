@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::Scale;
 use super::kubernetes::{ClusterSpec, DeploymentSpec, HostSpec, SecretSpec};
 use super::postgres::Credentials;
-use super::postgres::{DATABASE, HOST};
+use super::postgres::{DATABASE, HOST as DATABASE_HOST};
 
 /// The cluster's name, in the kubeconfig and on screen.
 pub const CLUSTER: &str = "s189p01-tsc-production-aks";
@@ -17,6 +17,12 @@ pub const NAMESPACE: &str = "tra-production";
 /// The web deployment of production; its worker has the same name and `-worker`.
 pub const WEB: &str = "refer-serious-misconduct-production";
 pub const WORKER: &str = "refer-serious-misconduct-production-worker";
+/// The host by which the service's ingress knows it; its public domain leads there.
+pub const HOST: &str = "refer-serious-misconduct-production.teacherservices.cloud";
+/// What users type.
+pub const DOMAIN: &str = "refer-serious-misconduct.education.gov.uk";
+/// What the service's images are called, without tag.
+pub const IMAGE: &str = "ghcr.io/dfe-digital/refer-serious-misconduct";
 /// The commit that production runs, as `/healthcheck/sha` and the image say.
 pub const SHA: &str = "9f3c1d7ab25e48f06c7d1e0b8a4f92d35c6e7180";
 
@@ -68,11 +74,7 @@ pub fn cluster(scale: Scale, credentials: &Credentials) -> ClusterSpec {
         namespaces: EMPTY_NAMESPACES.map(Into::into).to_vec(),
         deployments,
         secrets: vec![secret],
-        hosts: vec![HostSpec {
-            namespace: NAMESPACE.into(),
-            host: format!("{WEB}.teacherservices.cloud"),
-            deployment: WEB.into(),
-        }],
+        hosts: vec![HostSpec { namespace: NAMESPACE.into(), host: HOST.into(), deployment: WEB.into() }],
         ..ClusterSpec::default()
     }
 }
@@ -92,8 +94,10 @@ fn deployment(namespace: &str, name: &str, replicas: u32) -> DeploymentSpec {
 /// `rsm-production-<hash of the content>`, holding the URL as the platform writes it.
 fn secret(credentials: &Credentials) -> SecretSpec {
     let Credentials { user, password } = credentials;
-    let url =
-        format!("postgres://{user}:{}@{HOST}:5432/{DATABASE}?sslmode=require", password.expose_secret());
+    let url = format!(
+        "postgres://{user}:{}@{DATABASE_HOST}:5432/{DATABASE}?sslmode=require",
+        password.expose_secret()
+    );
     let hash: String = Sha256::digest(url.as_bytes()).iter().take(20).map(|b| format!("{b:02x}")).collect();
     SecretSpec {
         namespace: NAMESPACE.into(),

@@ -156,6 +156,7 @@ fn clear(path: &Path) -> Result<Vec<i32>, RunDirError> {
         end(pid, &data);
         ended.push(pid.as_raw());
     }
+    remove_clusters(path);
     // A server process that is still on its way out may add a file meanwhile: look again.
     for _ in 0..4 {
         if fs::remove_dir_all(path).is_ok() {
@@ -168,6 +169,17 @@ fn clear(path: &Path) -> Result<Vec<i32>, RunDirError> {
         }
         _ => Ok(ended),
     }
+}
+
+/// Removes the clusters side by side: thousands of files, each of which may have to wait for the disk's journal. What is
+/// left is for the caller to find.
+fn remove_clusters(path: &Path) {
+    let clusters = fs::read_dir(path.join(CLUSTERS)).into_iter().flatten().flatten();
+    std::thread::scope(|scope| {
+        for cluster in clusters {
+            scope.spawn(move || fs::remove_dir_all(cluster.path()));
+        }
+    });
 }
 
 /// The process that `postmaster.pid` names, if it is alive and really works in this data directory.

@@ -1,5 +1,5 @@
-//! The service itself: health pages that ask the database and a page of row counts. It answers only while its web
-//! deployment has ready replicas; otherwise the ingress does, with 503.
+//! The service itself: health pages that ask the database and a page of row counts. Its front door does what the
+//! cluster's ingresses say: to the service, to the maintenance page, or to nobody.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,12 +18,11 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, Row};
 
 use super::certs::{Authority, CertError};
-use super::estate::{NAMESPACE, SHA, WEB};
+use super::estate::{DOMAIN, HOST, IMAGE, NAMESPACE, SHA, WEB};
 use super::faults::{Faults, Provider};
-use super::kubernetes::Cluster;
+use super::kubernetes::{Cluster, Lead};
 use super::postgres::connect::Access;
-use super::recovery::Maintenance;
-use super::recovery::maintenance::{PAGE, TEMPORARY_HOST};
+use super::recovery::maintenance::{self, PAGE, TEMPORARY_HOST};
 use super::serve::{ServeError, Served, Stop, serve};
 
 /// Longest wait for the database before the service calls it down.
@@ -62,7 +61,6 @@ pub struct Service {
 struct App {
     access: Access,
     cluster: Cluster,
-    maintenance: Maintenance,
     client: Mutex<Option<Arc<Client>>>,
 }
 
@@ -74,12 +72,11 @@ impl Service {
     pub async fn start(
         access: Access,
         cluster: Cluster,
-        maintenance: Maintenance,
         authority: &Authority,
         faults: Faults,
         stop: Stop,
     ) -> Result<Service, ServiceError> {
-        let app = Arc::new(App { access, cluster, maintenance, client: Mutex::default() });
+        let app = Arc::new(App { access, cluster, client: Mutex::default() });
         let router = Router::new()
             .route("/", get(front))
             .route("/healthcheck", get(health))
@@ -88,7 +85,7 @@ impl Service {
             .route("/healthcheck/sha", get(|| async { SHA }))
             .with_state(Arc::clone(&app))
             .layer(middleware::from_fn_with_state(app, ingress));
-        let tls = authority.server_config(&["refer-serious-misconduct.education.gov.uk", TEMPORARY_HOST])?;
+        let tls = authority.server_config(&[DOMAIN, HOST, TEMPORARY_HOST])?;
         let served = serve(None, router, Some(tls), Provider::Service, faults, stop).await?;
         Ok(Service { url: format!("https://{}", served.addr), served })
     }
@@ -99,25 +96,57 @@ impl Service {
     }
 }
 
-/// The ingress in front: the maintenance page while it is on, except under the temporary host, which exists only then;
-/// without a ready web replica nobody is there to answer.
+/// Who answers for a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    Service,
+    MaintenancePage,
+    /// A pod, but of an image that the sandbox has no life for.
+    Stranger,
+    /// The ingress has nobody to ask.
+    Nobody,
+    /// No ingress knows the host.
+    Unknown,
+}
+
+/// Who answers a request for `path` of `host`. The public domain, and the address itself, lead to the service's host.
+pub fn answers(cluster: &Cluster, host: &str, path: &str) -> Answers {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let own = name.eq_ignore_ascii_case(DOMAIN) || matches!(name, "127.0.0.1" | "localhost" | "");
+    match cluster.lead(NAMESPACE, if own { HOST } else { name }, path) {
+        Lead::Nowhere => Answers::Unknown,
+        Lead::Nobody => Answers::Nobody,
+        Lead::Pod { image } => match image.split(':').next().unwrap_or_default() {
+            IMAGE => Answers::Service,
+            maintenance::IMAGE => Answers::MaintenancePage,
+            _ => Answers::Stranger,
+        },
+    }
+}
+
+/// The ingress in front.
 async fn ingress(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let temporary = host.split(':').next().is_some_and(|h| h.eq_ignore_ascii_case(TEMPORARY_HOST));
-    match (app.maintenance.is_on(), temporary) {
-        (true, false) => return (StatusCode::SERVICE_UNAVAILABLE, Html(PAGE)).into_response(),
-        (false, true) => {
-            return (StatusCode::NOT_FOUND, "default backend - 404").into_response();
-        }
-        _ => {}
+    match answers(&app.cluster, host, request.uri().path()) {
+        Answers::Service => next.run(request).await,
+        Answers::MaintenancePage => (StatusCode::SERVICE_UNAVAILABLE, Html(PAGE)).into_response(),
+        Answers::Stranger => nginx(StatusCode::BAD_GATEWAY),
+        Answers::Nobody => nginx(StatusCode::SERVICE_UNAVAILABLE),
+        Answers::Unknown => (StatusCode::NOT_FOUND, "default backend - 404").into_response(),
     }
-    if app.cluster.ready_replicas(NAMESPACE, WEB) > 0 {
-        return next.run(request).await;
-    }
-    let page = "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n\
-                <center><h1>503 Service Temporarily Unavailable</h1></center>\r\n<hr><center>nginx</center>\r\n\
-                </body>\r\n</html>\r\n";
-    (StatusCode::SERVICE_UNAVAILABLE, Html(page)).into_response()
+}
+
+/// As nginx says it.
+fn nginx(status: StatusCode) -> Response {
+    let title = match status {
+        StatusCode::BAD_GATEWAY => "502 Bad Gateway",
+        _ => "503 Service Temporarily Unavailable",
+    };
+    let page = format!(
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
+         <hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    );
+    (status, Html(page)).into_response()
 }
 
 async fn health(State(app): State<Arc<App>>) -> Response {

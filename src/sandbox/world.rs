@@ -25,8 +25,8 @@ use super::kubernetes::{Cluster, ClusterError, Names};
 use super::postgres::connect::Access;
 use super::postgres::fleet::{Lifecycle, Rules, Servers, Tempo};
 use super::postgres::{Credentials, PostgresError};
+use super::recovery::Recovery;
 use super::recovery::fleet::Fleet;
-use super::recovery::{Maintenance, Recovery};
 use super::rundir::{CLUSTERS, RunDir, RunDirError};
 use super::serve::{Stop, stopped};
 use super::service::{Service, ServiceError};
@@ -145,11 +145,9 @@ impl World {
             stop: &stop,
         };
         let azure = ground.azure(&servers, &principal).await?;
-        let maintenance = Maintenance::default();
-        let (blobs, github) = ground.delivery(&servers, &azure, &principal, &maintenance).await?;
+        let (blobs, github) = ground.delivery(&servers, &azure, &principal, &cluster).await?;
         let (access, watched) = (live.clone(), cluster.clone());
-        let service =
-            Service::start(access, watched, maintenance, &authority, faults.clone(), stop.clone()).await?;
+        let service = Service::start(access, watched, &authority, faults.clone(), stop.clone()).await?;
         let dependencies = Dependencies::default();
         let outside =
             Outside::start(dependencies.clone(), cluster.clone(), clock.clone(), &authority, stop.clone())
@@ -231,18 +229,19 @@ impl Ground<'_> {
         servers: &Servers,
         azure: &Azure,
         principal: &Principal,
-        maintenance: &Maintenance,
+        cluster: &Cluster,
     ) -> Result<(Blobs, Github), WorldError> {
         let folder = self.run_dir.path().join("blobs");
         let sign_in = SignIn { authority: azure.endpoint.clone(), tenant: principal.tenant.clone() };
         let tokens = azure.tokens.clone();
         let (faults, stop) = (self.faults.clone(), self.stop.clone());
-        let blobs = Blobs::start(&folder, tokens, sign_in, self.authority, faults, stop).await?;
+        let clock = self.clock.clone();
+        let blobs = Blobs::start(&folder, clock, tokens, sign_in, self.authority, faults, stop).await?;
         let fleet = Fleet { servers: servers.clone(), diagnostics: Arc::clone(&azure.diagnostics) };
         let recovery = Recovery {
             servers: Arc::new(fleet),
             blobs: blobs.store.clone(),
-            maintenance: maintenance.clone(),
+            cluster: cluster.clone(),
             clock: self.clock.clone(),
             dump: servers.program("pg_dump")?,
             psql: servers.program("psql")?,
@@ -280,7 +279,7 @@ fn rules(options: &Options) -> Rules {
         (false, false) => Tempo::Short,
     };
     let delta = |of| TimeDelta::from_std(of).unwrap_or(TimeDelta::days(1));
-    Rules { tempo, lag: delta(options.restore_lag), kept: delta(options.day) * 5 }
+    Rules { tempo, lag: delta(options.restore_lag), kept: delta(options.day) * 5, ..Rules::default() }
 }
 
 /// What the state file is made from.

@@ -12,6 +12,7 @@ mod pty;
 mod replay;
 mod sandbox_github;
 mod sandbox_kubernetes;
+mod sandbox_outside;
 mod sandbox_postgres;
 mod sandbox_restore;
 mod sandbox_streams;

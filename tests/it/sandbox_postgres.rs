@@ -1,18 +1,20 @@
 //! The sandbox's PostgreSQL: who may come in, what is inside, and that the same seed gives the same rows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use drtui::sandbox::certs::Authority;
 use drtui::sandbox::postgres::connect::Access;
-use drtui::sandbox::postgres::fleet::{LIVE, Rules, Servers};
+use drtui::sandbox::postgres::fleet::{LIVE, Refusal, Rules, Servers, Tempo};
 use drtui::sandbox::postgres::seed::{self, Recipe};
 use drtui::sandbox::postgres::{Credentials, DATABASE};
 use drtui::sandbox::rundir::{CLUSTERS, RunDir};
 use drtui::sandbox::{Say, Scale};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::{Client, Config, NoTls};
+
+use super::sandbox_world::until;
 
 fn say() -> Say {
     Arc::new(|line| println!("{line}"))
@@ -99,4 +101,53 @@ async fn a_seeded_server_behind_tls_and_password() {
     let path = run_dir.path().to_path_buf();
     run_dir.remove().unwrap();
     assert!(!path.exists());
+}
+
+/// Bytes of the live server's archive.
+fn archived(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder.join("live-archive")).unwrap().flatten();
+    files.map(|file| file.metadata().map_or(0, |meta| meta.len())).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_archive_begins_anew_and_the_window_with_it() {
+    const MOST: u64 = 100 << 20;
+    let run_dir = RunDir::create(&say()).unwrap();
+    let folder = run_dir.path().join(CLUSTERS);
+    let rules = Rules {
+        tempo: Tempo::Fast,
+        lag: chrono::TimeDelta::zero(),
+        archive_most: MOST,
+        archive_look: Duration::from_millis(100),
+        ..Rules::default()
+    };
+    let authority = Arc::new(Authority::new().unwrap());
+    let servers = Servers::new(&folder, authority, Credentials::random(), rules).unwrap();
+    let live = servers.start_live(&recipe(1), &say()).await.unwrap();
+    let earliest = || servers.get(LIVE).and_then(|server| server.earliest_restore);
+    until("the first backup is complete", async || earliest().is_some()).await;
+    let first = earliest().unwrap();
+    let client = live.connect("test").await.unwrap();
+    client.batch_execute("CREATE TABLE filler (n bigserial, text text)").await.unwrap();
+    let filled = async || {
+        let fill =
+            "INSERT INTO filler (text) SELECT repeat(md5(n::text), 40) FROM generate_series(1, 10000) n";
+        client.batch_execute(fill).await.unwrap();
+        earliest() > Some(first)
+    };
+    until("a new base backup takes the old one's place", filled).await;
+    // What was written while the backup was taken may need another.
+    until("the archive is small again", async || archived(&folder) < MOST).await;
+    let refused = servers.point_in_time_restore(LIVE, first, "too-early", []).unwrap_err();
+    assert!(matches!(refused, Refusal::OutsideWindow { .. }), "{refused}");
+
+    let rows = count(&client, "SELECT count(*) FROM filler").await;
+    let row = client.query_one("SELECT clock_timestamp()", &[]).await.unwrap();
+    let now: std::time::SystemTime = row.get(0);
+    let begun = servers.point_in_time_restore(LIVE, now.into(), "restored", []).unwrap();
+    servers.wait(&begun).await.unwrap();
+    let restored = servers.access("restored").unwrap().connect("test").await.unwrap();
+    assert_eq!(count(&restored, "SELECT count(*) FROM filler").await, rows);
+    servers.end().await;
+    run_dir.remove().unwrap();
 }

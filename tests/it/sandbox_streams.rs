@@ -13,7 +13,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -322,6 +322,31 @@ async fn a_job_runs_to_its_end_and_says_what_it_did() {
         let said = world.pods().logs(&pod, &LogParams::default()).await.unwrap();
         assert!(script.contains(said.trim()), "{said}");
     }
+}
+
+#[tokio::test]
+async fn an_attached_client_sees_what_is_printed_until_the_pod_ends() {
+    let world = world().await;
+    let script: String = (1..=600).map(|n| format!("echo tick {n}; sleep 0.1; ")).collect();
+    let container = json!({"name": "c", "image": "alpine", "command": ["sh", "-c", script]});
+    let pod = json!({"metadata": {"name": "ticking"}, "spec": {"containers": [container]}});
+    world.pods().create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    let up = kube::runtime::wait::conditions::is_pod_running();
+    timeout(PATIENCE, kube::runtime::wait::await_condition(world.pods(), "ticking", up))
+        .await
+        .unwrap()
+        .unwrap();
+    let wanted = AttachParams::default().stdin(false).stdout(true).stderr(false);
+    let mut attached = world.pods().attach("ticking", &wanted).await.unwrap();
+    let mut lines = BufReader::new(attached.stdout().unwrap()).lines();
+    let mut number = async || {
+        let line = timeout(PATIENCE, lines.next_line()).await.expect("nothing is printed").unwrap();
+        line.map(|line| line.strip_prefix("tick ").unwrap().parse::<u32>().unwrap())
+    };
+    let (first, second) = (number().await.unwrap(), number().await.unwrap());
+    assert_eq!(second, first + 1, "a line is missing");
+    world.pods().delete("ticking", &DeleteParams::default().grace_period(0)).await.unwrap();
+    while number().await.is_some() {}
 }
 
 #[tokio::test]

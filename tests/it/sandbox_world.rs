@@ -214,8 +214,8 @@ async fn the_database_holds_the_service(sandbox: &Sandbox) {
     // The service goes on making referrals.
     assert!(row.get::<_, i64>(0) >= 24_000 && row.get::<_, &str>(2) == "replica");
     assert!(row.get::<_, &str>(1).starts_with('u') && row.get::<_, &str>(1).len() == 16);
-    let durable =
-        client.query_one("SELECT current_setting('fsync'), current_setting('synchronous_commit')", &[]);
+    let durable = client
+        .query_one("SELECT current_setting('full_page_writes'), current_setting('synchronous_commit')", &[]);
     let durable = durable.await.unwrap();
     assert_eq!(
         (durable.get::<_, &str>(0), durable.get::<_, &str>(1)),
@@ -372,6 +372,10 @@ async fn more_disasters_strike(ground: &Ground, sandbox: &Sandbox) {
     let (_, shown) = sandbox.azure(&server("s189p01-rsm-pd-pg")).await;
     let created: chrono::DateTime<Utc> = shown["systemData"]["createdAt"].as_str().unwrap().parse().unwrap();
     assert!((Utc::now() - created).abs() > TimeDelta::hours(1), "Azure's time did not move: {created}");
+    let clock = format!("{}/clock", sandbox.word("/control/endpoint"));
+    let web = reqwest::Client::builder().no_proxy().build().unwrap();
+    let back = web.post(clock).bearer_auth(sandbox.word("/control/token")).json(&json!({"shift_s": 0}));
+    assert_eq!(back.send().await.unwrap().status(), 200);
     let (struck, words) = strike("azure-throttled");
     assert!(
         struck && sandbox.web().get(sandbox.word("/azure/endpoint")).send().await.unwrap().status() == 429,

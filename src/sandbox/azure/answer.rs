@@ -62,6 +62,7 @@ pub fn finish(arm: &Arm, method: &Method, answer: Answer) -> Response<Body> {
     let request = guid();
     let at = arm.clock.now().format("%Y%m%dT%H%M%SZ");
     let mut headers = vec![
+        ("date", arm.clock.header()),
         (CACHE_CONTROL.as_str(), "no-cache".to_owned()),
         ("pragma", "no-cache".to_owned()),
         ("expires", "-1".to_owned()),

@@ -13,14 +13,26 @@ use super::{Arm, activity, servers};
 /// Settings that one resource may have.
 const MOST: usize = 5;
 
-/// Settings by server and setting name, both in lower case: the name as given, and the properties.
+/// One setting.
+#[derive(Debug)]
+struct Setting {
+    /// As given.
+    name: String,
+    properties: Value,
+    /// Terraform made it for the server that is there.
+    managed: bool,
+}
+
+/// Settings by server and setting name, both in lower case.
+type Settings = BTreeMap<(String, String), Setting>;
+
 #[derive(Debug, Default)]
 pub struct Diagnostics {
-    all: Mutex<BTreeMap<(String, String), (String, Value)>>,
+    all: Mutex<Settings>,
 }
 
 impl Diagnostics {
-    /// Makes the setting that the platform's terraform gives every server; its name has the module's typing error.
+    /// Makes the setting that the platform's terraform gives every server.
     pub fn give(&self, server: &str) {
         let workspace = format!(
             "/subscriptions/00000000-0000-0000-0000-000000000189/resourceGroups/{}/providers/\
@@ -37,8 +49,36 @@ impl Diagnostics {
                 "category": "AllMetrics", "enabled": true, "retentionPolicy": {"enabled": false, "days": 0},
             }],
         });
-        let name = format!("{server}-diagnotics");
-        self.lock().insert((server.to_ascii_lowercase(), name.clone()), (name, properties));
+        let name = module_name(server);
+        let key = (server.to_ascii_lowercase(), name.to_ascii_lowercase());
+        self.lock().insert(key, Setting { name, properties, managed: true });
+    }
+
+    /// The server is made anew: what is left of the one before it is nobody's.
+    pub fn disown(&self, server: &str) {
+        let server = server.to_ascii_lowercase();
+        self.lock()
+            .iter_mut()
+            .filter(|((s, _), _)| *s == server)
+            .for_each(|(_, found)| found.managed = false);
+    }
+
+    /// What terraform does about the server's setting: makes it when it is missing.
+    ///
+    /// # Errors
+    /// One of that name is there that terraform did not make; gives its name.
+    pub fn ensure(&self, server: &str) -> Result<(), String> {
+        let name = module_name(server);
+        let key = (server.to_ascii_lowercase(), name.to_ascii_lowercase());
+        let managed = self.lock().get(&key).map(|found| found.managed);
+        match managed {
+            Some(true) => Ok(()),
+            Some(false) => Err(name),
+            None => {
+                self.give(server);
+                Ok(())
+            }
+        }
     }
 
     /// Removes all settings of a server.
@@ -50,12 +90,17 @@ impl Diagnostics {
     /// The settings of a server, there or not.
     pub fn of(&self, server: &str) -> Vec<String> {
         let server = server.to_ascii_lowercase();
-        self.lock().iter().filter(|((s, _), _)| *s == server).map(|(_, (name, _))| name.clone()).collect()
+        self.lock().iter().filter(|((s, _), _)| *s == server).map(|(_, found)| found.name.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), (String, Value)>> {
+    fn lock(&self) -> MutexGuard<'_, Settings> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the platform's module calls a server's setting; the typing error is its own.
+fn module_name(server: &str) -> String {
+    format!("{server}-diagnotics")
 }
 
 fn shown(arm: &Arm, server: &str, name: &str, properties: &Value) -> Value {
@@ -79,12 +124,13 @@ pub fn answer(arm: &Arm, ask: &Ask, server: &str, name: Option<&str>) -> Option<
             let all = arm.diagnostics.lock();
             let here = all.iter().filter(|((s, _), _)| *s == server.to_ascii_lowercase());
             let value: Vec<Value> =
-                here.map(|(_, (name, properties))| shown(arm, server, name, properties)).collect();
+                here.map(|(_, found)| shown(arm, server, &found.name, &found.properties)).collect();
             Ok(Answer::ok(json!({ "value": value })))
         }
         ("GET", Some(name)) => {
             let all = arm.diagnostics.lock();
-            all.get(&key(name)).map(|(name, p)| Answer::ok(shown(arm, server, name, p))).ok_or_else(|| {
+            let found = all.get(&key(name));
+            found.map(|f| Answer::ok(shown(arm, server, &f.name, &f.properties))).ok_or_else(|| {
                 let words = format!("The diagnostic setting '{name}' doesn't exist.");
                 Answer::error(StatusCode::NOT_FOUND, "ResourceNotFound", &words)
             })
@@ -119,8 +165,9 @@ fn put(arm: &Arm, ask: &Ask, server: &str, name: &str) -> Result<Answer, Answer>
             "The limit of 5 diagnostic settings was reached. To create a new setting, delete an existing one.",
         );
     }
-    for (_, (other, theirs)) in others {
-        if let Some((sink, category)) = clash(&properties, theirs) {
+    for (_, other) in others {
+        if let Some((sink, category)) = clash(&properties, &other.properties) {
+            let other = &other.name;
             let words = format!(
                 "Data sink '{sink}' is already used in diagnostic setting '{other}' for category '{category}'. Data \
                  sinks can't be reused in different settings on the same category for the same resource."
@@ -128,7 +175,8 @@ fn put(arm: &Arm, ask: &Ask, server: &str, name: &str) -> Result<Answer, Answer>
             return Err(Answer::error(StatusCode::CONFLICT, "Conflict", &words));
         }
     }
-    all.insert(key, (name.to_owned(), properties.clone()));
+    let managed = all.get(&key).is_some_and(|found| found.managed);
+    all.insert(key, Setting { name: name.to_owned(), properties: properties.clone(), managed });
     drop(all);
     let what = "Microsoft.Insights/diagnosticSettings/write";
     activity::record(arm, what, "Create or update diagnostic setting", &servers::id(arm, server));
@@ -174,5 +222,15 @@ mod tests {
         all.give("a-pg");
         assert_eq!(all.of("A-PG"), ["a-pg-diagnotics"]);
         assert!(all.of("b-pg").is_empty());
+    }
+
+    #[test]
+    fn what_is_left_of_a_server_before_is_in_terraforms_way() {
+        let all = Diagnostics::default();
+        assert_eq!((all.ensure("a-pg"), all.ensure("a-pg")), (Ok(()), Ok(())));
+        all.disown("a-pg");
+        assert_eq!(all.ensure("A-pg"), Err("A-pg-diagnotics".into()));
+        all.forget("a-pg");
+        assert_eq!(all.ensure("a-pg"), Ok(()));
     }
 }

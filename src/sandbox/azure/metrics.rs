@@ -66,11 +66,13 @@ struct Question {
 
 /// Answers `GET {resource}/providers/Microsoft.Insights/metrics`.
 pub async fn get(arm: &Arm, server: &Server, query: &Query) -> Result<Answer, Answer> {
-    let question = ask(query, Utc::now())?;
+    let question = ask(query, arm.clock.now())?;
     let minutes = match arm.monitors.of(server) {
         Some(monitor) => monitor.minutes().await,
         None => Vec::new(),
     };
+    let minutes: Vec<Minute> =
+        minutes.into_iter().map(|m| Minute { at: arm.clock.shown(m.at), ..m }).collect();
     let id = servers::id(arm, &server.name);
     let value: Vec<Value> =
         question.metrics.iter().map(|metric| series(&question, *metric, &minutes, &id)).collect();

@@ -6,6 +6,7 @@ use http::header::{CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::sandbox::azure::guid;
+use crate::sandbox::clock::rfc_1123;
 
 /// A refusal with its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +84,11 @@ impl Refused {
         Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 
-    fn response(&self, request_id: &str, head: bool) -> Response<Body> {
+    fn response(&self, request_id: &str, now: DateTime<Utc>, head: bool) -> Response<Body> {
         let message = format!(
             "{}\nRequestId:{request_id}\nTime:{}0Z",
             self.message,
-            Utc::now().format("%Y-%m-%dT%H:%M:%S%.6f")
+            now.format("%Y-%m-%dT%H:%M:%S%.6f")
         );
         let detail: String = self.detail.iter().map(|(e, t)| format!("<{e}>{}</{e}>", escape(t))).collect();
         let body = format!(
@@ -123,12 +124,20 @@ pub fn xml(body: String) -> Response<Body> {
     plain(StatusCode::OK, &[("content-type", "application/xml".into())], Body::from(body))
 }
 
-/// Adds what every answer carries; `asked` are the request's headers.
-pub fn finish(answer: Result<Response<Body>, Refused>, asked: &HeaderMap, head: bool) -> Response<Body> {
+/// Adds what every answer carries at `now`; `asked` are the request's headers.
+pub fn finish(
+    answer: Result<Response<Body>, Refused>,
+    asked: &HeaderMap,
+    now: DateTime<Utc>,
+    head: bool,
+) -> Response<Body> {
     let request_id = guid();
-    let mut response = answer.unwrap_or_else(|refused| refused.response(&request_id, head));
+    let mut response = answer.unwrap_or_else(|refused| refused.response(&request_id, now, head));
     let headers = response.headers_mut();
     headers.insert("server", HeaderValue::from_static("Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0"));
+    if let Ok(date) = HeaderValue::from_str(&rfc_1123(now)) {
+        headers.insert("date", date);
+    }
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert("x-ms-request-id", id);
     }
@@ -138,11 +147,6 @@ pub fn finish(answer: Result<Response<Body>, Refused>, asked: &HeaderMap, head: 
         }
     }
     response
-}
-
-/// RFC 1123, as the service writes every time.
-pub fn when(at: DateTime<Utc>) -> String {
-    at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 pub fn escape(text: &str) -> String {

@@ -8,9 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 
 use super::Desk;
-use super::answer::{Refused, escape, when, xml};
+use super::answer::{Refused, escape, xml};
 use super::route::Query;
 use super::store::Blob;
+use crate::sandbox::clock::rfc_1123 as when;
 
 /// Items on a page at most, and when nothing is said.
 const PAGE: usize = 5_000;

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use self::store::Store;
 use super::azure::Tokens;
 use super::certs::{Authority, CertError};
+use super::clock::Clock;
 use super::faults::{Faults, Provider};
 use super::serve::{ServeError, Served, Stop, serve};
 
@@ -55,6 +56,7 @@ struct Desk {
     /// `https://127.0.0.1:<port>/<account>`.
     endpoint: String,
     store: Store,
+    clock: Clock,
     tokens: Tokens,
     sign_in: SignIn,
 }
@@ -70,24 +72,26 @@ pub struct Blobs {
 }
 
 impl Blobs {
-    /// Starts on a free port of 127.0.0.1 with files below `folder`.
+    /// Starts on a free port of 127.0.0.1 with files below `folder`; times are told by `clock`.
     ///
     /// # Errors
     /// No port, no certificate or no folder.
     pub async fn start(
         folder: &Path,
+        clock: Clock,
         tokens: Tokens,
         sign_in: SignIn,
         authority: &Authority,
         faults: Faults,
         stop: Stop,
     ) -> Result<Blobs, BlobsError> {
-        let store = Store::create(folder).map_err(BlobsError::Folder)?;
+        let store = Store::create(folder, clock.clone()).map_err(BlobsError::Folder)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(BlobsError::Listen)?;
         let endpoint = format!("https://{}/{ACCOUNT}", listener.local_addr().map_err(BlobsError::Listen)?);
         let host = format!("{ACCOUNT}.blob.core.windows.net");
         let tls = authority.server_config(&[&host])?;
-        let desk = Arc::new(Desk { endpoint: endpoint.clone(), store: store.clone(), tokens, sign_in });
+        let desk =
+            Arc::new(Desk { endpoint: endpoint.clone(), store: store.clone(), clock, tokens, sign_in });
         let app = Router::new().fallback(route::answer).with_state(desk);
         let served = serve(Some(listener), app, Some(tls), Provider::Blobs, faults, stop).await?;
         Ok(Blobs { endpoint, store, served })

@@ -9,8 +9,9 @@ use hyper::body::Bytes;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::answer::{Refused, plain, when};
+use super::answer::{Refused, plain};
 use super::store::Blob;
+use crate::sandbox::clock::rfc_1123 as when;
 
 const CHUNK: usize = 128 * 1024;
 

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
-use super::answer::{Refused, finish, plain, when};
+use super::answer::{Refused, finish, plain};
 use super::{ACCOUNT, Desk, auth, list, read, write};
 
 /// Answers any request.
@@ -19,7 +19,7 @@ pub async fn answer(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Re
         Err(refused) => Err(refused),
         Ok(()) => managed(&desk, &parts.method, parts.uri.path(), &query, &parts.headers, body).await,
     };
-    finish(answer, &parts.headers, head)
+    finish(answer, &parts.headers, desk.clock.now(), head)
 }
 
 /// A query string.
@@ -96,7 +96,7 @@ fn in_container(
             let (_, immutable) = found.ok_or_else(Refused::no_container)?;
             let headers = [
                 ("etag", "\"0x8DE000000000001\"".to_owned()),
-                ("last-modified", when(chrono::Utc::now())),
+                ("last-modified", desk.clock.header()),
                 ("x-ms-lease-status", "unlocked".to_owned()),
                 ("x-ms-lease-state", "available".to_owned()),
                 ("x-ms-has-immutability-policy", immutable.to_string()),
@@ -112,7 +112,7 @@ fn in_container(
             }
             desk.store.make_container(container)?;
             let headers =
-                [("etag", "\"0x8DE000000000001\"".to_owned()), ("last-modified", when(chrono::Utc::now()))];
+                [("etag", "\"0x8DE000000000001\"".to_owned()), ("last-modified", desk.clock.header())];
             Ok(plain(StatusCode::CREATED, &headers, Body::empty()))
         }
         _ => Err(wrong_verb()),

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::CONTAINER;
 use super::answer::Refused;
+use crate::sandbox::clock::Clock;
 
 /// Bytes of all blobs and blocks together.
 const MOST_BYTES: u64 = 8 << 30;
@@ -34,6 +35,7 @@ pub struct Blob {
     /// Base64; blobs made of blocks have none unless their writer gave it.
     pub md5: Option<String>,
     pub etag: String,
+    /// As the sandbox's clock says them, when the store gives them out; real times inside.
     pub created: DateTime<Utc>,
     pub modified: DateTime<Utc>,
     pub properties: Properties,
@@ -76,6 +78,7 @@ struct Block {
 #[derive(Debug, Clone)]
 pub struct Store {
     folder: PathBuf,
+    clock: Clock,
     inner: Arc<Mutex<BTreeMap<String, Container>>>,
     next: Arc<AtomicU64>,
     used: Arc<AtomicU64>,
@@ -88,13 +91,13 @@ impl Store {
     ///
     /// # Errors
     /// The folder cannot be made.
-    pub fn create(folder: &Path) -> io::Result<Store> {
+    pub fn create(folder: &Path, clock: Clock) -> io::Result<Store> {
         std::fs::DirBuilder::new().mode(0o700).create(folder)?;
         let backups = Container { immutable: true, ..Container::default() };
         let inner = Mutex::new(BTreeMap::from([(CONTAINER.to_owned(), backups)]));
         let (next, used) = (Arc::new(AtomicU64::new(1)), Arc::default());
         let written = Arc::new(watch::Sender::new(0));
-        Ok(Store { folder: folder.to_path_buf(), inner: Arc::new(inner), next, used, written })
+        Ok(Store { folder: folder.to_path_buf(), clock, inner: Arc::new(inner), next, used, written })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Container>> {
@@ -142,7 +145,7 @@ impl Store {
     pub fn get(&self, container: &str, name: &str) -> Result<Blob, Refused> {
         let containers = self.lock();
         let container = containers.get(container).ok_or_else(Refused::no_container)?;
-        container.blobs.get(name).cloned().ok_or_else(Refused::no_blob)
+        container.blobs.get(name).map(|b| self.shown(b)).ok_or_else(Refused::no_blob)
     }
 
     /// All blobs of a container, by name.
@@ -152,7 +155,7 @@ impl Store {
     pub fn all(&self, container: &str) -> Result<Vec<(String, Blob)>, Refused> {
         let containers = self.lock();
         let container = containers.get(container).ok_or_else(Refused::no_container)?;
-        Ok(container.blobs.iter().map(|(n, b)| (n.clone(), b.clone())).collect())
+        Ok(container.blobs.iter().map(|(n, b)| (n.clone(), self.shown(b))).collect())
     }
 
     /// Whether `name` may be written now; `only_new` refuses any existing blob (`If-None-Match: *`).
@@ -214,7 +217,12 @@ impl Store {
             self.forget(&old);
         }
         self.written.send_modify(|n| *n += 1);
-        Ok(blob)
+        Ok(self.shown(&blob))
+    }
+
+    fn shown(&self, blob: &Blob) -> Blob {
+        let clock = &self.clock;
+        Blob { created: clock.shown(blob.created), modified: clock.shown(blob.modified), ..blob.clone() }
     }
 
     /// Loses the blobs whose names begin with `prefix`, as no request could: whatever the policy says. Waits for the
@@ -391,7 +399,7 @@ mod tests {
 
     fn store() -> (Ground, Store) {
         let folder = std::env::temp_dir().join(format!("drtui-blobs-{}", crate::sandbox::postgres::plain(8)));
-        let store = Store::create(&folder).unwrap();
+        let store = Store::create(&folder, Clock::default()).unwrap();
         (Ground(folder), store)
     }
 

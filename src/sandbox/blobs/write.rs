@@ -7,8 +7,9 @@ use futures::StreamExt;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::Desk;
-use super::answer::{Refused, plain, when};
+use super::answer::{Refused, plain};
 use super::store::{Blob, Properties, Upload};
+use crate::sandbox::clock::rfc_1123 as when;
 
 /// Largest body of one request.
 const MOST_BODY: u64 = 2 << 30;

@@ -132,7 +132,7 @@ fn list(hub: &Hub, links: &Links, workflow: Option<&Workflow>, query: &Query) ->
         .filter(|r| is("event", r.event) && is("branch", &r.branch))
         .filter(|r| is("actor", if r.event == "schedule" { "github-actions" } else { LOGIN }))
         .filter(|r| query.get("status").is_none_or(|s| s == r.status || Some(s) == r.conclusion))
-        .filter(|r| query.get("created").is_none_or(|range| created_in(range, r.created)))
+        .filter(|r| query.get("created").is_none_or(|range| created_in(range, links.clock.shown(r.created))))
         .filter(|r| is("head_sha", &state.head) || r.event.is_empty())
         .collect();
     wanted.sort_by_key(|r| std::cmp::Reverse(r.id));

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::Hub;
 use super::limit::{HOURLY, Left, Over};
 use super::route::Query;
 
@@ -126,7 +127,8 @@ pub fn unchanged(reply: &Reply, asked: &HeaderMap) -> Option<String> {
 }
 
 /// Adds what every answer carries.
-pub fn finish(reply: Reply, left: Left, tag: Option<String>, version: &str) -> Response<Body> {
+pub fn finish(hub: &Hub, reply: Reply, tag: Option<String>, version: &str) -> Response<Body> {
+    let left = hub.left();
     let (kind, body) = match reply.payload {
         Payload::Empty => (None, Body::empty()),
         Payload::Json(body) => (Some("application/json; charset=utf-8"), Body::from(body.to_string())),
@@ -137,6 +139,7 @@ pub fn finish(reply: Reply, left: Left, tag: Option<String>, version: &str) -> R
     *response.status_mut() = if same { StatusCode::NOT_MODIFIED } else { reply.status };
     let common = [
         ("server", "github.com".to_owned()),
+        ("date", hub.clock().header()),
         ("x-ratelimit-limit", HOURLY.to_string()),
         ("x-ratelimit-remaining", left.remaining().to_string()),
         ("x-ratelimit-used", left.used.to_string()),

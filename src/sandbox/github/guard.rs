@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Reply, page};
 use super::model::State;
-use super::render::{Links, time};
+use super::render::Links;
 use super::route::Query;
 use super::{BRANCH, Hub, OWNER, REPOSITORY};
 
@@ -215,6 +215,10 @@ fn full(ruleset: &Value, links: &Links) -> Value {
     let mut value = ruleset.clone();
     let id = ruleset.get("id").and_then(Value::as_u64).unwrap_or_default();
     if let Some(fields) = value.as_object_mut() {
+        for moment in ["created_at", "updated_at"] {
+            let real = fields.get(moment).and_then(Value::as_str).and_then(|t| t.parse().ok());
+            fields.extend(real.map(|real| (moment.to_owned(), links.time(real).into())));
+        }
         fields.insert(
             "_links".into(),
             json!({"self": {"href": format!("{}/rulesets/{id}", links.repo())},
@@ -248,7 +252,7 @@ fn create(state: &mut State, links: &Links, body: &Value) -> Reply {
         return Reply::unprocessable("Validation Failed: there are too many rulesets");
     }
     let id = state.id();
-    let now = time(chrono::Utc::now());
+    let now = real_now();
     let mut ruleset = json!({
         "id": id, "target": "branch", "source_type": "Repository", "source": format!("{OWNER}/{REPOSITORY}"),
         "bypass_actors": [], "conditions": {"ref_name": {"include": [], "exclude": []}}, "rules": [],
@@ -260,13 +264,18 @@ fn create(state: &mut State, links: &Links, body: &Value) -> Reply {
     reply
 }
 
+/// As it is kept: in real time.
+fn real_now() -> String {
+    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
 fn update(state: &mut State, at: usize, links: &Links, body: &Value) -> Reply {
     if let Err(refusal) = check(body) {
         return refusal;
     }
     let Some(ruleset) = state.rulesets.get_mut(at) else { return Reply::not_found() };
     merge(ruleset, body);
-    merge(ruleset, &json!({"updated_at": time(chrono::Utc::now())}));
+    merge(ruleset, &json!({"updated_at": real_now()}));
     Reply::ok(full(ruleset, links))
 }
 

@@ -7,6 +7,7 @@ use super::Hub;
 use super::answer::Reply;
 use super::model::Run;
 use super::zip;
+use crate::sandbox::clock::Clock;
 use crate::sandbox::postgres::plain;
 
 /// Where logs are had from, on the server's port.
@@ -18,7 +19,8 @@ pub fn redirect(hub: &Hub, run: u64, job: Option<u64>) -> Reply {
     hub.state().log_url(key.clone(), run, job);
     // Another host than the API's, so that clients do not take their token there.
     let host = hub.endpoint.replace("127.0.0.1", "localhost");
-    let until = (Utc::now() + chrono::TimeDelta::minutes(1)).format("%Y-%m-%dT%H%%3A%M%%3A%SZ");
+    let until = hub.clock().now() + chrono::TimeDelta::minutes(1);
+    let until = until.format("%Y-%m-%dT%H%%3A%M%%3A%SZ");
     let url = format!("{host}/{PREFIX}/{key}?se={until}&sig={}", plain(43));
     Reply { status: StatusCode::FOUND, ..Reply::empty() }.header("location", url)
 }
@@ -38,10 +40,10 @@ pub fn fetch(hub: &Hub, key: &str, has_bearer: bool) -> Reply {
     };
     let Some(run) = state.run(*run) else { return Reply::not_found() };
     match job {
-        None => Reply::bytes("application/zip", zip::archive(&files(run))),
+        None => Reply::bytes("application/zip", zip::archive(&files(run, hub.clock()))),
         Some(job) => match run.jobs.iter().find(|j| j.id == *job) {
             Some(job) => {
-                let text: String = job.steps.iter().map(|s| s.log()).collect();
+                let text: String = job.steps.iter().map(|s| s.log(hub.clock())).collect();
                 Reply::bytes("text/plain; charset=utf-8", format!("\u{feff}{text}").into_bytes())
             }
             None => Reply::not_found(),
@@ -50,16 +52,16 @@ pub fn fetch(hub: &Hub, key: &str, has_bearer: bool) -> Reply {
 }
 
 /// Each job's log whole, and each step's in the job's folder.
-fn files(run: &Run) -> Vec<(String, String)> {
+fn files(run: &Run, clock: &Clock) -> Vec<(String, String)> {
     let mut files = Vec::new();
     let jobs = run.jobs.iter().filter(|j| j.attempt == run.attempt);
     for (index, job) in jobs.enumerate() {
         let folder = job.name.replace('/', "");
-        let whole: String = job.steps.iter().map(|s| s.log()).collect();
+        let whole: String = job.steps.iter().map(|s| s.log(clock)).collect();
         files.push((format!("{index}_{folder}.txt"), whole));
         for (number, step) in job.steps.iter().enumerate() {
             let name = step.name.replace('/', "");
-            files.push((format!("{folder}/{}_{name}.txt", number + 1), step.log().to_owned()));
+            files.push((format!("{folder}/{}_{name}.txt", number + 1), step.log(clock)));
         }
     }
     files

@@ -27,9 +27,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::limit::Limits;
+use self::limit::{Left, Limits};
 use self::model::State;
 use super::certs::{Authority, CertError};
+use super::clock::Clock;
 use super::faults::{Faults, Provider};
 use super::postgres::plain;
 use super::recovery::Recovery;
@@ -93,6 +94,17 @@ struct Hub {
 }
 
 impl Hub {
+    /// What all times are told by.
+    fn clock(&self) -> &Clock {
+        &self.recovery.clock
+    }
+
+    /// Where the limits stand, in the sandbox's time.
+    fn left(&self) -> Left {
+        let left = self.limits.left();
+        Left { reset: left.reset + self.clock().shift().num_seconds(), ..left }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

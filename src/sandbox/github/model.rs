@@ -1,6 +1,7 @@
 //! What the repository knows: runs with their jobs and logs, environments, protection, rulesets, pull requests. Bounded.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -8,12 +9,15 @@ use tokio::sync::watch;
 
 use super::catalogue::{Inputs, Workflow, environment_of};
 use super::{BRANCH, LOGIN};
+use crate::sandbox::clock::Clock;
 use crate::sandbox::estate::SHA;
 
 /// Runs that are remembered.
 const MOST_RUNS: usize = 500;
 /// Bytes of one step's log.
 const MOST_LOG: usize = 4 << 20;
+/// Bytes of a line's time, with what keeping it costs.
+const STAMP: usize = 48;
 const MOST_LOG_URLS: usize = 200;
 
 /// One run with all its attempts.
@@ -60,8 +64,10 @@ pub struct Step {
     pub conclusion: Option<&'static str>,
     pub started: Option<DateTime<Utc>>,
     pub completed: Option<DateTime<Utc>>,
-    log: String,
-    cut: bool,
+    /// Lines with their real times.
+    log: Vec<(DateTime<Utc>, String)>,
+    /// Bytes of all lines.
+    size: usize,
 }
 
 impl Step {
@@ -72,29 +78,32 @@ impl Step {
             conclusion: None,
             started: None,
             completed: None,
-            log: String::new(),
-            cut: false,
+            log: Vec::new(),
+            size: 0,
         }
     }
 
-    /// Adds a line in GitHub's form: UTC to the tenth of a microsecond, a blank, the text.
+    /// Adds a line, now.
     pub fn say(&mut self, line: &str) {
-        if self.cut {
+        if self.size > MOST_LOG {
             return;
         }
-        let at = Utc::now();
-        let line = if self.log.len() + line.len() > MOST_LOG {
-            self.cut = true;
-            "##[warning]The log is longer than the sandbox keeps."
-        } else {
-            line
-        };
-        let tenths = at.timestamp_subsec_nanos() / 100 % 10_000_000;
-        self.log.push_str(&format!("{}.{tenths:07}Z {line}\n", at.format("%Y-%m-%dT%H:%M:%S")));
+        self.size += line.len() + STAMP;
+        let fits = self.size <= MOST_LOG;
+        let line = if fits { line } else { "##[warning]The log is longer than the sandbox keeps." };
+        self.log.push((Utc::now(), line.to_owned()));
     }
 
-    pub fn log(&self) -> &str {
-        &self.log
+    /// The log in GitHub's form: UTC to the tenth of a microsecond, a blank, the text.
+    pub fn log(&self, clock: &Clock) -> String {
+        let mut whole = String::with_capacity(self.size);
+        for (real, line) in &self.log {
+            let at = clock.shown(*real);
+            let tenths = at.timestamp_subsec_nanos() / 100 % 10_000_000;
+            // Writing to a string cannot fail.
+            let _ = writeln!(whole, "{}.{tenths:07}Z {line}", at.format("%Y-%m-%dT%H:%M:%S"));
+        }
+        whole
     }
 }
 
@@ -125,7 +134,15 @@ pub struct Pull {
     pub merged: bool,
 }
 
-/// Everything that changes.
+/// A comment on an issue or a pull request.
+#[derive(Debug)]
+pub struct Comment {
+    pub id: u64,
+    pub text: String,
+    pub created: DateTime<Utc>,
+}
+
+/// Everything that changes. Times are real; they are told by the sandbox's clock.
 #[derive(Debug)]
 pub struct State {
     pub runs: Vec<Run>,
@@ -133,7 +150,7 @@ pub struct State {
     pub deployments: Vec<Deployment>,
     pub pulls: Vec<Pull>,
     /// Comments by issue number.
-    pub comments: BTreeMap<u64, Vec<Value>>,
+    pub comments: BTreeMap<u64, Vec<Comment>>,
     /// Classic protection of the default branch, as PUT stores it; `None` when it is off.
     pub protection: Option<Value>,
     pub rulesets: Vec<Value>,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::catalogue::Workflow;
 use super::model::{Deployment, Environment, Job, Run, user};
 use super::{BRANCH, LOGIN, OWNER, REPOSITORY};
+use crate::sandbox::clock::Clock;
 
 /// Where links of an answer begin.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub struct Links {
     pub origin: String,
     /// The origin, with `/api/v3` if the client came that way.
     pub api: String,
+    /// What the times of an answer are told by.
+    pub clock: Clock,
 }
 
 impl Links {
@@ -28,10 +31,11 @@ impl Links {
     pub fn user(&self) -> Value {
         user(&self.api, LOGIN)
     }
-}
 
-pub fn time(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    /// A real time as this GitHub says it.
+    pub fn time(&self, real: DateTime<Utc>) -> String {
+        self.clock.shown(real).format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
 }
 
 pub fn workflow(links: &Links, workflow: &Workflow) -> Value {
@@ -67,8 +71,8 @@ pub fn run(links: &Links, run: &Run, head: &str) -> Value {
         "head_branch": run.branch, "head_sha": head, "path": run.workflow.path(), "display_title": run.workflow.name,
         "run_number": run.number, "event": run.event, "status": run.status, "conclusion": run.conclusion,
         "workflow_id": run.workflow.id, "url": api, "html_url": format!("{}/actions/runs/{}", links.html(), run.id),
-        "pull_requests": [], "created_at": time(run.created), "updated_at": time(run.updated), "actor": by,
-        "run_attempt": run.attempt, "referenced_workflows": [], "run_started_at": time(run.started),
+        "pull_requests": [], "created_at": links.time(run.created), "updated_at": links.time(run.updated), "actor": by,
+        "run_attempt": run.attempt, "referenced_workflows": [], "run_started_at": links.time(run.started),
         "triggering_actor": by, "jobs_url": format!("{api}/jobs"), "logs_url": format!("{api}/logs"),
         "check_suite_url": format!("{}/check-suites/{}", links.repo(), run.id + 1),
         "artifacts_url": format!("{api}/artifacts"), "cancel_url": format!("{api}/cancel"),
@@ -82,6 +86,7 @@ pub fn run(links: &Links, run: &Run, head: &str) -> Value {
 
 pub fn job(links: &Links, run: &Run, job: &Job, head: &str) -> Value {
     let (api, html) = (links.repo(), links.html());
+    let time = |at| links.time(at);
     let steps: Vec<Value> = (1..)
         .zip(&job.steps)
         .map(|(number, step)| {
@@ -140,7 +145,7 @@ pub fn deployment(links: &Links, deployment: &Deployment, sha: &str) -> Value {
         "url": url, "id": deployment.id, "node_id": format!("DE_kwDOHg4Pj{}", deployment.id), "sha": sha, "ref": BRANCH,
         "task": "deploy", "payload": {}, "original_environment": deployment.environment,
         "environment": deployment.environment, "description": null, "creator": links.user(),
-        "created_at": time(deployment.created), "updated_at": time(deployment.created),
+        "created_at": links.time(deployment.created), "updated_at": links.time(deployment.created),
         "statuses_url": format!("{url}/statuses"), "repository_url": links.repo(), "transient_environment": false,
         "production_environment": deployment.environment == "production",
     })

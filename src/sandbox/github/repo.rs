@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::answer::{Reply, page};
 use super::catalogue::{Inputs, WORKFLOWS, Workflow};
-use super::model::{Pull, is_branch, user};
-use super::render::{self, Links, time};
+use super::model::{Comment, Pull, is_branch, user};
+use super::render::{self, Links};
 use super::route::Query;
 use super::{BRANCH, Hub, LOGIN, engine, guard};
 
@@ -173,7 +173,7 @@ pub fn deployments(hub: &Hub, links: &Links, rest: &[&str], query: &Query) -> Re
         [id, "statuses"] => find(id).map_or_else(Reply::not_found, |d| {
             Reply::ok(json!([{
                 "id": d.id + 1, "state": d.state, "environment": d.environment, "creator": links.user(),
-                "created_at": time(d.created), "updated_at": time(d.created), "description": "",
+                "created_at": links.time(d.created), "updated_at": links.time(d.created), "description": "",
             }]))
         }),
         _ => Reply::not_found(),
@@ -185,24 +185,33 @@ pub fn comments(hub: &Hub, links: &Links, method: &str, number: &str, query: &Qu
     let Ok(number) = number.parse::<u64>() else { return Reply::not_found() };
     let url = format!("{}/issues/{number}/comments", links.repo());
     match (method, body.get("body").and_then(Value::as_str)) {
-        ("GET", _) => page(hub.state().comments.get(&number).cloned().unwrap_or_default(), None, &url, query),
+        ("GET", _) => {
+            let state = hub.state();
+            let all = state.comments.get(&number).into_iter().flatten().map(|c| comment(links, number, c));
+            page(all.collect(), None, &url, query)
+        }
         ("POST", Some(text)) if !text.is_empty() && text.len() <= MOST_COMMENT => hub.change(|state| {
-            let (id, now) = (state.id(), time(Utc::now()));
-            let comment = json!({
-                "id": id, "body": text, "user": links.user(), "created_at": now, "updated_at": now,
-                "url": format!("{}/issues/comments/{id}", links.repo()), "author_association": "MEMBER",
-                "html_url": format!("{}/issues/{number}#issuecomment-{id}", links.html()),
-            });
+            let new = Comment { id: state.id(), text: text.to_owned(), created: Utc::now() };
             let all = state.comments.entry(number).or_default();
             if all.len() >= MOST_COMMENTS {
                 return Reply::unprocessable("Validation Failed: too many comments");
             }
-            all.push(comment.clone());
-            Reply::json(StatusCode::CREATED, comment)
+            let shown = comment(links, number, &new);
+            all.push(new);
+            Reply::json(StatusCode::CREATED, shown)
         }),
         ("POST", _) => Reply::unprocessable("Validation Failed: body is missing or too long"),
         _ => Reply::not_found(),
     }
+}
+
+fn comment(links: &Links, number: u64, comment: &Comment) -> Value {
+    let (id, created) = (comment.id, links.time(comment.created));
+    json!({
+        "id": id, "body": comment.text, "user": links.user(), "created_at": created, "updated_at": created,
+        "url": format!("{}/issues/comments/{id}", links.repo()), "author_association": "MEMBER",
+        "html_url": format!("{}/issues/{number}#issuecomment-{id}", links.html()),
+    })
 }
 
 /// `…/pulls…`.

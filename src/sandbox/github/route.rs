@@ -31,7 +31,7 @@ pub async fn answer(State(hub): State<Arc<Hub>>, request: Request<Body>) -> Resp
     if let [logs::PREFIX, key] = path.as_slice() {
         let bearer = parts.headers.get("authorization").is_some_and(|v| v.as_bytes().starts_with(b"Bearer "));
         let reply = logs::fetch(&hub, key, bearer);
-        return finish(reply, hub.limits.left(), None, &version);
+        return finish(&hub, reply, None, &version);
     }
     let bytes = to_bytes(body, MOST_BODY).await;
     let asked = Asked { method: &parts.method, path: &path, query: &query, headers: &parts.headers };
@@ -45,7 +45,7 @@ pub async fn answer(State(hub): State<Arc<Hub>>, request: Request<Body>) -> Resp
     if !free && !same {
         hub.limits.count();
     }
-    finish(reply, hub.limits.left(), tag, &version)
+    finish(&hub, reply, tag, &version)
 }
 
 struct Asked<'a> {
@@ -63,14 +63,14 @@ fn respond(hub: &Arc<Hub>, asked: &Asked<'_>, bytes: &[u8], version: &str) -> (R
         rest => (false, rest),
     };
     let api = if prefixed { format!("{}/api/v3", hub.endpoint) } else { hub.endpoint.clone() };
-    let links = Links { origin: hub.endpoint.clone(), api };
+    let links = Links { origin: hub.endpoint.clone(), api, clock: hub.clock().clone() };
     if !VERSIONS.contains(&version) {
         return (Reply::error(StatusCode::BAD_REQUEST, "The specified API version is not supported."), true);
     }
     if let Err(refusal) = authorised(hub, asked.headers) {
         return (refusal, true);
     }
-    let left = hub.limits.left();
+    let left = hub.left();
     if path == ["rate_limit"] {
         return (rate_limit(left), true);
     }

@@ -31,7 +31,8 @@ pub const FOR_LOADING: &[&str] = &[
 /// TLS and password or not at all: no plain TCP, no socket.
 const HBA: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
 
-/// Durable, UTC, archived; small enough for a laptop.
+/// UTC, archived, whole after a crash of its processes; small enough for a laptop. No fsync: a sandbox does not outlive
+/// its machine, and every sync would hold up the files that other sandboxes make and remove.
 const SETTINGS: &str = "\
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -40,6 +41,7 @@ ssl_min_protocol_version = 'TLSv1.2'
 password_encryption = 'scram-sha-256'
 max_connections = 100
 shared_buffers = '128MB'
+fsync = off
 wal_level = replica
 archive_mode = on
 archive_timeout = 60
@@ -192,9 +194,8 @@ fn recovering(recovery: &Recovery) -> String {
         let until = until.to_rfc3339_opts(SecondsFormat::Micros, false);
         format!("recovery_target_time = '{until}'\nrecovery_target_inclusive = on\n")
     });
-    // What it wrote is safe only after a crash of ours if it is durable, and then nobody needs it.
     format!(
-        "restore_command = {}\n{}recovery_target_action = 'promote'\nhot_standby = off\nfsync = off\n",
+        "restore_command = {}\n{}recovery_target_action = 'promote'\nhot_standby = off\n",
         quoted(&command),
         until.unwrap_or_default()
     )

@@ -68,30 +68,22 @@ impl Servers for Fleet {
             if self.servers.get(name).is_some() {
                 return Ok(false);
             }
-            if let Some(left) = self.diagnostics.of(name).first() {
-                let message = format!(
-                    "A resource with the ID \".../flexibleServers/{name}|{left}\" already exists - to be managed via \
-                     Terraform this resource needs to be imported into the State."
-                );
-                return Err(Refusal::new(409, "ResourceAlreadyExists", message));
-            }
             let begun = self.servers.create_empty(name, []).map_err(refused)?;
             self.servers.wait(&begun).await.map_err(failed)?;
-            self.diagnostics.give(name);
+            self.diagnostics.disown(name);
             Ok(true)
         })
     }
 
-    fn databases<'a>(&'a self, server: &'a str) -> Doing<'a, Vec<String>> {
+    fn diagnose<'a>(&'a self, name: &'a str) -> Doing<'a, ()> {
         Box::pin(async move {
-            let wrong = |why: String| Refusal::new(500, "InternalServerError", why);
-            let client =
-                self.find(server)?.connect("drtui sandbox").await.map_err(|e| wrong(e.to_string()))?;
-            let query =
-                "SELECT datname::text FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'
-                         ORDER BY datname";
-            let rows = client.query(query, &[]).await.map_err(|e| wrong(e.to_string()))?;
-            Ok(rows.iter().map(|row| row.get(0)).collect())
+            self.diagnostics.ensure(name).map_err(|left| {
+                let message = format!(
+                    "A resource with the ID \".../flexibleServers/{name}|{left}\" already exists - to be managed via \
+                     Terraform this resource needs to be imported into the State."
+                );
+                Refusal::new(409, "ResourceAlreadyExists", message)
+            })
         })
     }
 }

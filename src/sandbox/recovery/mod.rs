@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 
 use super::blobs::store::Store;
 use super::clock::Clock;
-pub use maintenance::Maintenance;
+use super::kubernetes::Cluster;
 pub use servers::{Doing, Refusal, Servers};
 
 /// Takes one line of a job's log.
@@ -46,7 +46,8 @@ pub struct Failed;
 pub struct Recovery {
     pub servers: Arc<dyn Servers>,
     pub blobs: Store,
-    pub maintenance: Maintenance,
+    /// Where the service and its ingress are.
+    pub cluster: Cluster,
     /// The sandbox's own time: what people and files go by.
     pub clock: Clock,
     /// The programs `pg_dump` and `psql`.

@@ -55,6 +55,6 @@ pub trait Servers: Send + Sync + std::fmt::Debug {
     /// it had to be made.
     fn ensure<'a>(&'a self, name: &'a str) -> Doing<'a, bool>;
 
-    /// Databases on `server` that are not PostgreSQL's own.
-    fn databases<'a>(&'a self, server: &'a str) -> Doing<'a, Vec<String>>;
+    /// Makes the server's diagnostic setting, as a deployment does after it; refused when one is left of a server before.
+    fn diagnose<'a>(&'a self, name: &'a str) -> Doing<'a, ()>;
 }

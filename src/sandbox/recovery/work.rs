@@ -3,12 +3,12 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::json;
 
-use super::maintenance::TEMPORARY_HOST;
+use super::maintenance::{self, TEMPORARY_HOST};
 use super::{Failed, Log, Recovery, Refusal, Task, backup_name};
 use crate::sandbox::azure::SERVER;
 use crate::sandbox::blobs::CONTAINER;
 use crate::sandbox::blobs::store::Properties;
-use crate::sandbox::estate::{NAMESPACE, WEB};
+use crate::sandbox::estate::{HOST, NAMESPACE, WEB};
 
 impl Recovery {
     /// Does `task`.
@@ -21,10 +21,7 @@ impl Recovery {
             Task::Restore { file } => self.restore(file, log).await,
             Task::PointInTime { time, new_server } => self.point_in_time(time, new_server, log).await,
             Task::Revive { time, server } => self.revive(time, server, log).await,
-            Task::Maintenance { enable } => {
-                self.set_maintenance(*enable, log);
-                Ok(())
-            }
+            Task::Maintenance { enable } => self.set_maintenance(*enable, log).await,
             Task::Deploy { image } => self.deploy(image, log).await,
         }
     }
@@ -126,24 +123,19 @@ impl Recovery {
         Ok(())
     }
 
-    fn set_maintenance(&self, enable: bool, log: &Log) {
-        if enable {
+    async fn set_maintenance(&self, enable: bool, log: &Log) -> Result<(), Failed> {
+        let done = if enable {
             log("Run: make ci production maintenance-fail-over");
-            for made in ["deployment.apps", "service", "ingress.networking.k8s.io"] {
-                log(&format!("{made}/refer-serious-misconduct-maintenance created"));
-            }
-            log(&format!("ingress.networking.k8s.io/{WEB} configured"));
-            log("ingress.networking.k8s.io/refer-serious-misconduct-temp created");
-            self.maintenance.set(true);
-            log(&format!("Temporary URL: https://{TEMPORARY_HOST} (namespace {NAMESPACE})"));
+            maintenance::fail_over(&self.cluster, log.as_ref()).await
         } else {
             log("Run: make ci production disable-maintenance");
-            self.maintenance.set(false);
-            log(&format!("ingress.networking.k8s.io/{WEB} configured"));
-            for gone in ["ingress.networking.k8s.io", "service", "deployment.apps"] {
-                log(&format!("{gone} \"refer-serious-misconduct-maintenance\" deleted"));
-            }
+            maintenance::fail_back(&self.cluster, log.as_ref())
+        };
+        done.map_err(|why| broken(&why, log))?;
+        if enable {
+            log(&format!("Temporary URL: https://{TEMPORARY_HOST} (namespace {NAMESPACE})"));
         }
+        Ok(())
     }
 
     async fn deploy(&self, image: &str, log: &Log) -> Result<(), Failed> {
@@ -158,9 +150,17 @@ impl Recovery {
                 return exit(log, 1);
             }
         }
-        // Any deployment reverts maintenance mode.
-        if self.maintenance.set(false) {
-            log(&format!("kubernetes_ingress_v1.main[\"{WEB}\"]: Modifications complete after 1s"));
+        if let Err(refusal) = self.servers.diagnose(SERVER).await {
+            log(&format!("Error: {refusal}"));
+            return exit(log, 1);
+        }
+        // Any deployment reverts maintenance mode; what else it made stays.
+        match maintenance::put_back(&self.cluster) {
+            Ok(true) => {
+                log(&format!("kubernetes_ingress_v1.main[\"{HOST}\"]: Modifications complete after 1s"))
+            }
+            Ok(false) => {}
+            Err(why) => return Err(broken(&format!("Error: {why}"), log)),
         }
         log("Apply complete!");
         Ok(())

@@ -3,9 +3,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use tokio_postgres::Client;
 
 use crate::sandbox::postgres::PostgresError;
@@ -42,14 +44,58 @@ pub(super) struct Base {
     pub in_use: tokio::sync::RwLock<()>,
 }
 
+/// Copies data directories where that may block, until told to end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Copier {
+    ending: Arc<AtomicBool>,
+    /// Held shared by every copy under way.
+    busy: Arc<tokio::sync::RwLock<()>>,
+}
+
+impl Copier {
+    /// Breaks off all copies, now and later; returns when none is under way, so that nobody makes files any more.
+    pub async fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+        drop(self.busy.write().await);
+    }
+
+    /// Copies a base backup, its label included.
+    pub async fn copy_whole(&self, from: &Path, to: &Path, owner: Owner) -> Result<(), PostgresError> {
+        self.copy(from, to, owner).await?;
+        let label = to.join("backup_label");
+        fs::copy(from.join("backup_label"), &label).map_err(|e| PostgresError::file("copy", &label, e))?;
+        owner.give(&label)
+    }
+
+    /// Copies a data directory, without what belongs to the running server. The kernel shares the blocks where the file
+    /// system can.
+    async fn copy(&self, from: &Path, to: &Path, owner: Owner) -> Result<(), PostgresError> {
+        let busy = Arc::clone(&self.busy).read_owned().await;
+        let (from, to, ending) = (from.to_path_buf(), to.to_path_buf(), Arc::clone(&self.ending));
+        let work = move || {
+            let _busy = busy;
+            make_folder(&to, owner)?;
+            copy_folder(&from, &to, owner, true, &ending)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => Err(PostgresError::Start { why: format!("copying broke off: {error}") }),
+        }
+    }
+}
+
 /// Takes a base backup of a running server into the new folder `to`.
-pub(super) async fn take(cluster: &Cluster, admin: &Access, to: &Path) -> Result<Base, PostgresError> {
+pub(super) async fn take(
+    copier: &Copier,
+    cluster: &Cluster,
+    admin: &Access,
+    to: &Path,
+) -> Result<Base, PostgresError> {
     let client = admin.connect("drtui sandbox backup").await?;
     let failed = |source| PostgresError::Sql { what: "take its base backup".into(), source };
     let start = "SELECT pg_walfile_name(pg_backup_start('sandbox', true))";
     let first_segment: String = client.query_one(start, &[]).await.map_err(failed)?.get(0);
-    let (from, target, owner) = (cluster.data.clone(), to.to_path_buf(), cluster.owner);
-    blocking(move || copy(&from, &target, owner)).await?;
+    copier.copy(&cluster.data, to, cluster.owner).await?;
     let stop = "SELECT labelfile FROM pg_backup_stop(false)";
     let label: String = client.query_one(stop, &[]).await.map_err(failed)?.get(0);
     let file = to.join("backup_label");
@@ -57,40 +103,25 @@ pub(super) async fn take(cluster: &Cluster, admin: &Access, to: &Path) -> Result
     cluster.owner.give(&file)?;
     Ok(Base {
         path: to.to_path_buf(),
-        complete: Utc::now(),
+        // Told to the microsecond, and restorable as told.
+        complete: Utc::now().trunc_subsecs(6) + TimeDelta::microseconds(1),
         first_segment,
         in_use: tokio::sync::RwLock::default(),
     })
 }
 
-/// Runs file work where it may block.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, PostgresError> + Send + 'static,
-) -> Result<T, PostgresError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(PostgresError::Start { why: format!("copying broke off: {error}") }),
-    }
-}
-
-/// Copies a data directory, without what belongs to the running server. The kernel shares the blocks where the file
-/// system can.
-fn copy(from: &Path, to: &Path, owner: Owner) -> Result<(), PostgresError> {
-    make_folder(to, owner)?;
-    copy_folder(from, to, owner, true)
-}
-
-/// Copies a base backup, its label included.
-pub(super) fn copy_whole(from: &Path, to: &Path, owner: Owner) -> Result<(), PostgresError> {
-    copy(from, to, owner)?;
-    let label = to.join("backup_label");
-    fs::copy(from.join("backup_label"), &label).map_err(|e| PostgresError::file("copy", &label, e))?;
-    owner.give(&label)
-}
-
-fn copy_folder(from: &Path, to: &Path, owner: Owner, is_top: bool) -> Result<(), PostgresError> {
+fn copy_folder(
+    from: &Path,
+    to: &Path,
+    owner: Owner,
+    is_top: bool,
+    ending: &AtomicBool,
+) -> Result<(), PostgresError> {
     let failed = |path: &Path, e| PostgresError::file("copy", path, e);
     for item in fs::read_dir(from).map_err(|e| failed(from, e))? {
+        if ending.load(Ordering::Relaxed) {
+            return Err(PostgresError::Start { why: "the sandbox ends".into() });
+        }
         let item = item.map_err(|e| failed(from, e))?;
         let (name, path) = (item.file_name().to_string_lossy().into_owned(), item.path());
         let target = to.join(&name);
@@ -109,7 +140,7 @@ fn copy_folder(from: &Path, to: &Path, owner: Owner, is_top: bool) -> Result<(),
                     make_folder(&target.join("archive_status"), owner)?;
                 }
             } else {
-                copy_folder(&path, &target, owner, false)?;
+                copy_folder(&path, &target, owner, false, ending)?;
             }
         } else {
             match fs::copy(&path, &target) {

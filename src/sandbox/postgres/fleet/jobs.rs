@@ -14,10 +14,6 @@ use crate::sandbox::postgres::cluster::{Cluster, Recovery};
 use crate::sandbox::postgres::postmaster::Postmaster;
 use crate::sandbox::postgres::{PostgresError, seed, version};
 
-/// An archive larger than this makes a new base backup, and what is older is removed.
-const ARCHIVE_MOST: u64 = 1 << 30;
-/// How often the size is looked at.
-const ARCHIVE_LOOK: std::time::Duration = std::time::Duration::from_secs(60);
 /// What PostgreSQL says when the log ends before the wanted time: then its end is what was there at that time.
 const TOO_SHORT: &str = "recovery ended before configured recovery target was reached";
 
@@ -230,8 +226,7 @@ impl Inner {
             backup::archive_until_now(&from, &self.templates.1.with_port(port)).await?;
         }
         let cluster = from.sibling(&self.folder, &folder);
-        let (path, data, owner) = (base.path.clone(), cluster.data.clone(), cluster.owner);
-        backup::blocking(move || backup::copy_whole(&path, &data, owner)).await?;
+        self.copier.copy_whole(&base.path, &cluster.data, cluster.owner).await?;
         let mut recovery = Recovery {
             archive: from.archive.clone(),
             // What a server that crashed had not filed yet lies in its own folder.
@@ -305,7 +300,7 @@ impl Inner {
         let _one = self.backing_up.lock().await;
         // One that broke off, because the server was stopped meanwhile, may lie there.
         let _ = std::fs::remove_dir_all(&path);
-        let base = backup::take(&cluster, &self.templates.1.with_port(port), &path).await?;
+        let base = backup::take(&self.copier, &cluster, &self.templates.1.with_port(port), &path).await?;
         let mut book = self.book();
         if let Some(entry) = book.get_mut(name).filter(|e| e.server.folder == folder) {
             entry.server.earliest_restore = Some(base.complete);
@@ -319,7 +314,7 @@ impl Inner {
     /// Keeps the archive bounded: past its limit a new base backup takes the old one's place, and the window begins
     /// later. Ends when the server is gone.
     async fn bound_archive(&self, name: &str, folder: &str) {
-        let mut look = tokio::time::interval(ARCHIVE_LOOK);
+        let mut look = tokio::time::interval(self.rules.archive_look);
         loop {
             look.tick().await;
             let (cluster, base, port) = {
@@ -331,13 +326,13 @@ impl Inner {
                 (entry.cluster.clone(), entry.base.clone(), entry.server.port)
             };
             let (Some(cluster), Some(old)) = (cluster, base) else { continue };
-            if backup::size(&cluster.archive) <= ARCHIVE_MOST {
+            if backup::size(&cluster.archive) <= self.rules.archive_most {
                 continue;
             }
             let _alone = old.in_use.write().await;
             let new = self.base_folder(folder, "-new");
             let _ = std::fs::remove_dir_all(&new);
-            match backup::take(&cluster, &self.templates.1.with_port(port), &new).await {
+            match backup::take(&self.copier, &cluster, &self.templates.1.with_port(port), &new).await {
                 Err(error) => tracing::warn!(server = name, %error, "cannot renew the base backup"),
                 Ok(mut base) => {
                     let place = self.base_folder(folder, "");

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 pub use self::server::{Failure, Kind, Lifecycle, Operation, OperationId, Refusal, Server, Shape, Tempo};
 
+use self::backup::Copier;
 use self::book::{Book, Entry};
 use self::jobs::Job;
 use super::binaries::Binaries;
@@ -45,11 +46,21 @@ pub struct Rules {
     pub lag: TimeDelta,
     /// A dropped server can be revived for this long.
     pub kept: TimeDelta,
+    /// An archive of more bytes makes a new base backup, and what is older is removed.
+    pub archive_most: u64,
+    /// How often its size is looked at.
+    pub archive_look: Duration,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Rules { tempo: Tempo::Short, lag: TimeDelta::seconds(5), kept: TimeDelta::days(5) }
+        Rules {
+            tempo: Tempo::Short,
+            lag: TimeDelta::seconds(5),
+            kept: TimeDelta::days(5),
+            archive_most: 1 << 30,
+            archive_look: Duration::from_secs(60),
+        }
     }
 }
 
@@ -74,6 +85,7 @@ struct Inner {
     tasks: Mutex<JoinSet<()>>,
     /// First base backups are taken one at a time.
     backing_up: tokio::sync::Mutex<()>,
+    copier: Copier,
 }
 
 impl Servers {
@@ -102,6 +114,7 @@ impl Servers {
             changed: watch::Sender::new(0),
             tasks: Mutex::default(),
             backing_up: tokio::sync::Mutex::default(),
+            copier: Copier::default(),
         };
         Ok(Servers { inner: Arc::new(inner) })
     }
@@ -455,6 +468,7 @@ impl Servers {
     pub async fn end(&self) {
         let mut tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.shutdown().await;
+        self.inner.copier.end().await;
         let running: Vec<Postmaster> = {
             let mut book = self.inner.book();
             book.entries.values_mut().filter_map(|entry| entry.postmaster.take()).collect()

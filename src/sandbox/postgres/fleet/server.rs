@@ -214,3 +214,25 @@ pub struct Operation {
     /// When and how it ended.
     pub ended: Option<(DateTime<Utc>, Result<(), Failure>)>,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn operations_take_nothing_more_or_seconds_or_minutes() {
+        let minutes = |from: u64, to: u64| Duration::from_secs(from * 60)..=Duration::from_secs(to * 60);
+        for kind in [Kind::Create, Kind::PointInTimeRestore, Kind::Revive] {
+            assert_eq!(Tempo::Fast.extra(kind), Duration::ZERO);
+            assert!(minutes(5, 13).contains(&Tempo::Realistic.extra(kind)), "{kind:?}");
+        }
+        // As recorded from Azure.
+        assert_eq!(Tempo::Realistic.extra(Kind::Drop), Duration::from_secs(63));
+        for kind in [Kind::Update, Kind::Drop, Kind::Start, Kind::Stop, Kind::Restart, Kind::Backup] {
+            let (short, long) = (Tempo::Short.extra(kind), Tempo::Realistic.extra(kind));
+            assert!(short <= Duration::from_secs(4) && long >= short * 10, "{kind:?}: {short:?}, {long:?}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::load::Problem;
 use super::schema::{AZURE, CLUSTER, ENVIRONMENT, Key, TOP};
+use crate::domain::text::{clean, nearest};
 
 /// The text with the means to say on which line something stands.
 pub struct Text<'a> {
@@ -90,14 +91,10 @@ fn check(
 }
 
 fn unknown(name: &str, place: &str, known: &[Key]) -> String {
-    let name = crate::domain::text::clean(name);
-    let nearest = known
-        .iter()
-        .map(|k| (strsim::damerau_levenshtein(&name, k.name), k.name))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len().max(name.len()) / 2);
-    match nearest {
-        Some((_, nearest)) => format!("unknown key `{name}` in {place}; did you mean `{nearest}`?"),
+    let name = clean(name);
+    let names = known.iter().map(|k| k.name);
+    match nearest(&name, names, name.len().max(4) / 2) {
+        Some(nearest) => format!("unknown key `{name}` in {place}; did you mean `{nearest}`?"),
         None => {
             let all: Vec<_> = known.iter().map(|k| k.name).collect();
             format!("unknown key `{name}` in {place}; known are {}", all.join(", "))

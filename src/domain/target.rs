@@ -44,23 +44,33 @@ impl Target {
 }
 
 #[cfg(test)]
+impl Target {
+    /// Production of the service that all examples are about, as a drill: tests change what they are about.
+    pub fn sample() -> Target {
+        Target {
+            service: "refer-serious-misconduct".into(),
+            environment: "production".into(),
+            production: true,
+            exercise: true,
+            namespace: "tra-production".into(),
+            cluster: "s189p01-tsc-production-aks".into(),
+            app: "rsm-production".into(),
+            whole_namespace: false,
+            resource_group: "s189p01-rsm-pd-rg".into(),
+            server: "s189p01-rsm-pd-pg".into(),
+            health_url: Some("https://rsm.example/health".into()),
+            sandbox: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use super::Target;
+
     #[test]
     fn a_common_prefix_is_not_ownership() {
-        let target = super::Target {
-            service: "x".into(),
-            environment: "test".into(),
-            production: false,
-            exercise: true,
-            namespace: "ns".into(),
-            cluster: "c".into(),
-            app: "x-test".into(),
-            whole_namespace: false,
-            resource_group: "rg".into(),
-            server: "s".into(),
-            health_url: None,
-            sandbox: None,
-        };
+        let target = Target { app: "x-test".into(), namespace: "ns".into(), ..Target::sample() };
         assert!(target.owns("x-test") && target.owns("x-test-worker"));
         assert!(!target.owns("x-testing") && !target.owns("y-test"));
         assert_eq!(target.shorten("scale ns/x-test-worker and x-test"), "scale worker and web");

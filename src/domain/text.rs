@@ -71,6 +71,37 @@ pub fn fit_end(text: &str, width: usize) -> String {
     kept.into_iter().rev().collect()
 }
 
+/// `text` cut in its middle to at most `width` terminal columns: for names that begin alike and differ at their end.
+pub fn fit_middle(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used > width / 3 {
+            break;
+        }
+        out.push(c);
+    }
+    let rest = width.saturating_sub(out.width());
+    out.push_str(&fit_end(text, rest));
+    out
+}
+
+/// `1 change`, `2 changes`.
+pub fn counted<N: std::fmt::Display + PartialEq + From<u8>>(n: N, word: &str) -> String {
+    let plural = if n == N::from(1) { "" } else { "s" };
+    format!("{n} {word}{plural}")
+}
+
+/// The known name that is nearest to `name`, if one is at most `most` letters away.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>, most: usize) -> Option<&'a str> {
+    let near = known.into_iter().map(|k| (strsim::damerau_levenshtein(name, k), k));
+    near.filter(|(distance, _)| *distance <= most).min().map(|(_, known)| known)
+}
+
 /// `text` with passwords in URLs, signatures, tokens and `password=…` values blotted out.
 pub fn redact(text: &str) -> String {
     let mut out = text.to_owned();
@@ -195,5 +226,24 @@ mod tests {
         assert_eq!(fit("abcd", 0), "");
         assert_eq!(fit_end("app-worker", 7), "…worker");
         assert_eq!(fit_end("ab", 0), "");
+        assert_eq!(fit_middle("refer-misconduct-production-worker", 16), "refer…ion-worker");
+        for width in 0..12 {
+            assert!(fit_middle("データベースabcdef", width).width() <= width, "{width}");
+        }
+        assert_eq!(fit_middle("abc", 3), "abc");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(
+            [counted(0, "change"), counted(1, "change"), counted(2, "change")].join(" "),
+            "0 changes 1 change 2 changes"
+        );
+    }
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        assert_eq!(nearest("statsu", ["name", "status"], 2), Some("status"));
+        assert_eq!(nearest("zzzz", ["name", "status"], 2), None);
     }
 }

@@ -79,13 +79,8 @@ impl At {
 pub(super) fn hint(word: &str, known: &[&str]) -> String {
     let word: String = word.chars().take(80).collect();
     let allowed = (word.chars().count() / 3).max(2);
-    let near = known
-        .iter()
-        .map(|k| (strsim::damerau_levenshtein(&word, k), *k))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min();
-    match near {
-        Some((_, k)) => format!("did you mean `{k}`?"),
+    match crate::domain::text::nearest(&word, known.iter().copied(), allowed) {
+        Some(k) => format!("did you mean `{k}`?"),
         None if known.is_empty() => "there is none".to_owned(),
         None => format!("there is {}", known.iter().take(12).copied().collect::<Vec<_>>().join(", ")),
     }

@@ -212,20 +212,7 @@ pub mod tests {
     use super::*;
 
     pub fn target(whole_namespace: bool) -> Target {
-        Target {
-            service: "rsm".into(),
-            environment: "test".into(),
-            production: false,
-            exercise: true,
-            namespace: "tra-test".into(),
-            cluster: "sandbox".into(),
-            app: "rsm-test".into(),
-            whole_namespace,
-            resource_group: "rg".into(),
-            server: "pg".into(),
-            health_url: None,
-            sandbox: None,
-        }
+        Target { namespace: "tra-test".into(), app: "rsm-test".into(), whole_namespace, ..Target::sample() }
     }
 
     pub fn deployment(name: &str, wanted: i32, ready: i32) -> Thing {

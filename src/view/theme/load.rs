@@ -38,7 +38,7 @@ const MODS: [(&str, Modifier); 5] = [
 
 /// The known name that is least different from `name`.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    known.min_by_key(|k| strsim::damerau_levenshtein(name, k)).unwrap_or_default().to_owned()
+    crate::domain::text::nearest(name, known, usize::MAX).unwrap_or_default().to_owned()
 }
 
 /// Parses a theme. `origin` is its name, or the file it came from.

@@ -2,6 +2,7 @@
 //! prints, and says by its exit code whether all is well.
 
 mod known;
+mod open;
 mod print;
 
 use std::io::Write;
@@ -13,9 +14,9 @@ use clap::Args;
 use color_eyre::eyre::{Result, WrapErr};
 use tokio::sync::Notify;
 
-use self::known::Known;
 use super::Global;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, paths};
+use crate::core::world::World;
 use crate::domain::Target;
 use crate::domain::feed::Sink;
 use crate::providers::{self, Settings};
@@ -53,16 +54,20 @@ pub fn run(global: &Global, args: StatusArgs) -> Result<ExitCode> {
     let known = runtime.block_on(ask(&settings, &target, Duration::from_secs(args.wait)));
     runtime.shutdown_timeout(END);
     let now = chrono::Utc::now();
+    let open = open::incidents(&paths::incidents_dir(), &target).unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "open incidents are not shown: {error}");
+        Vec::new()
+    });
     let text = if args.json {
-        let mut text = serde_json::to_string_pretty(&print::json(&target, &known, now))?;
+        let mut text = serde_json::to_string_pretty(&print::json(&target, &known, &open, now))?;
         text.push('\n');
         text
     } else {
-        print::text(&target, &known, now)
+        print::text(&target, &known, &open, now)
     };
     // Whoever closed the pipe has seen enough.
     let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(if known.all_well(&target) { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if known::all_well(&known, &target) { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 fn resolve(global: &Global) -> Result<(Target, Settings), ConfigError> {
@@ -71,18 +76,18 @@ fn resolve(global: &Global) -> Result<(Target, Settings), ConfigError> {
     Ok((config.target(env)?, config.settings(env)?))
 }
 
-async fn ask(settings: &Settings, target: &Target, patience: Duration) -> Known {
-    let known = Arc::new(Mutex::new(Known::default()));
+async fn ask(settings: &Settings, target: &Target, patience: Duration) -> World {
+    let world = Arc::new(Mutex::new(World::default()));
     let news = Arc::new(Notify::new());
-    let (ear, bell) = (Arc::clone(&known), Arc::clone(&news));
+    let (ear, bell) = (Arc::clone(&world), Arc::clone(&news));
     let sink: Sink = Arc::new(move |update, at| {
-        ear.lock().unwrap_or_else(PoisonError::into_inner).take(update, at);
+        ear.lock().unwrap_or_else(PoisonError::into_inner).apply(update, at);
         bell.notify_one();
     });
-    let read = || known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let read = || world.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let running = providers::start(settings, target, sink);
     let settled = async {
-        while !read().settled(target) {
+        while !known::settled(&read(), target) {
             news.notified().await;
         }
     };

@@ -10,7 +10,7 @@ use super::error::JournalError;
 use super::event::Entry;
 use super::fold::State;
 use super::{id, store};
-use crate::domain::Utc;
+use crate::domain::{Target, Utc};
 
 /// Most journals that are listed, newest names first.
 pub const MAX_LISTED: usize = 1_000;
@@ -43,6 +43,16 @@ impl Summary {
     /// True for an incident that the cockpit should offer to resume.
     pub fn is_open(&self) -> bool {
         !self.closed && self.opened_at.is_some()
+    }
+
+    /// True if it is an open incident of the target's service and environment, wherever it was opened.
+    pub fn is_open_for(&self, target: &Target) -> bool {
+        self.is_open() && self.service == target.service && self.environment == target.environment
+    }
+
+    /// True if it was opened on the target's cluster (or run of a sandbox): only there it is resumed.
+    pub fn is_here(&self, target: &Target) -> bool {
+        self.place.as_ref().is_none_or(|p| *p == target.cluster)
     }
 }
 

@@ -148,10 +148,8 @@ fn resume(dir: &Path, target: &Target, answers: &mpsc::Sender<Msg>) -> Result<Op
             format!("Journal {} cannot be read: {}", broken.id, broken.damage.clone().unwrap_or_default());
         say(answers, Msg::Trouble { what });
     }
-    let same_service = |s: &&list::Summary| {
-        s.is_open() && s.service == target.service && s.environment == target.environment
-    };
-    let here = |s: &&list::Summary| s.place.as_ref().is_none_or(|p| *p == target.cluster);
+    let same_service = |s: &&list::Summary| s.is_open_for(target);
+    let here = |s: &&list::Summary| s.is_here(target);
     let mut open = found.iter().filter(same_service).filter(here);
     let newest = open.next();
     let others: Vec<&str> = open.map(|s| s.id.as_str()).collect();

@@ -4,23 +4,26 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::known::Known;
+use super::known::{all_well, sources};
+use super::open::OpenIncident;
+use crate::core::world::World;
 use crate::domain::clock;
 use crate::domain::{Deployment, Metrics, Phase, Sample, Server, Source, Target, Utc, text};
 
 /// The status as JSON. Times are RFC 3339 in UTC; `*_london` is the wall clock with its zone.
-pub fn json(target: &Target, known: &Known, now: Utc) -> Value {
-    let sources: serde_json::Map<String, Value> =
-        Known::sources(target).map(|s| (s.word().to_owned(), source(known, s))).collect();
+pub fn json(target: &Target, known: &World, open: &[OpenIncident], now: Utc) -> Value {
+    let told: serde_json::Map<String, Value> =
+        sources(target).map(|s| (s.word().to_owned(), source(known, s))).collect();
     json!({
         "at": now,
         "service": target.service,
         "environment": target.environment,
         "production": target.production,
         "exercise": target.exercise,
-        "well": known.all_well(target),
-        "sources": sources,
-        "deployments": known.deployments.value,
+        "well": all_well(known, target),
+        "incidents": open,
+        "sources": told,
+        "deployments": known.deployments.value.as_ref().map(|all| all.values().collect::<Vec<_>>()),
         "servers": known.servers.value.as_ref().map(|all| all.iter().map(|s| server(s, now)).collect::<Vec<_>>()),
         "metrics": known.metrics.value.as_ref().map(|all| {
             all.iter().map(|(name, m)| (name.clone(), latest(m))).collect::<serde_json::Map<_, _>>()
@@ -29,29 +32,15 @@ pub fn json(target: &Target, known: &Known, now: Utc) -> Value {
     })
 }
 
-fn source(known: &Known, source: Source) -> Value {
-    let (as_of, since, next_try) = times(known, source);
-    let mut shown = serde_json::to_value(known.phase(source)).unwrap_or_default();
+fn source(known: &World, source: Source) -> Value {
+    let (phase, as_of, since, next_try) = known.phase(source);
+    let mut shown = serde_json::to_value(phase).unwrap_or_default();
     if let Some(object) = shown.as_object_mut() {
         object.insert("as_of".to_owned(), json!(as_of));
         object.insert("since".to_owned(), json!(since));
         object.insert("next_try".to_owned(), json!(next_try));
     }
     shown
-}
-
-fn times(known: &Known, source: Source) -> (Option<Utc>, Option<Utc>, Option<Utc>) {
-    macro_rules! of {
-        ($remote:expr) => {
-            ($remote.as_of, $remote.since, $remote.next_try)
-        };
-    }
-    match source {
-        Source::Kubernetes => of!(known.deployments),
-        Source::Azure => of!(known.servers),
-        Source::Monitor => of!(known.metrics),
-        Source::Web => of!(known.health),
-    }
 }
 
 fn server(server: &Server, now: Utc) -> Value {
@@ -84,22 +73,31 @@ fn latest(metrics: &Metrics) -> Value {
 }
 
 /// The status as text for people and grep.
-pub fn text(target: &Target, known: &Known, now: Utc) -> String {
+pub fn text(target: &Target, known: &World, open: &[OpenIncident], now: Utc) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
-    let _ = write_text(&mut out, target, known, now);
+    let _ = write_text(&mut out, target, known, open, now);
     out
 }
 
-fn write_text(out: &mut String, target: &Target, known: &Known, now: Utc) -> std::fmt::Result {
+fn write_text(
+    out: &mut String,
+    target: &Target,
+    known: &World,
+    open: &[OpenIncident],
+    now: Utc,
+) -> std::fmt::Result {
     let exercise = if target.exercise { "  EXERCISE" } else { "" };
     writeln!(out, "{} {}{exercise}  {}", target.service, target.environment, clock::both(now))?;
-    for source in Known::sources(target) {
+    for line in open.iter().flat_map(OpenIncident::lines) {
+        writeln!(out, "{line}")?;
+    }
+    for source in sources(target) {
         writeln!(out, "{:<11} {}", source.word(), standing(known, source, now))?;
     }
     if let Some(all) = &known.deployments.value {
         writeln!(out, "\ndeployments in {}", target.namespace)?;
-        all.iter().try_for_each(|d| deployment(out, d))?;
+        all.values().try_for_each(|d| deployment(out, d))?;
     }
     if let Some(all) = &known.servers.value {
         writeln!(out, "\nservers in {}", target.resource_group)?;
@@ -117,9 +115,9 @@ fn write_text(out: &mut String, target: &Target, known: &Known, now: Utc) -> std
     Ok(())
 }
 
-fn standing(known: &Known, source: Source, now: Utc) -> String {
-    let (as_of, since, next_try) = times(known, source);
-    let mut words = match known.phase(source) {
+fn standing(known: &World, source: Source, now: Utc) -> String {
+    let (phase, as_of, since, next_try) = known.phase(source);
+    let mut words = match phase {
         Phase::Loading => "no answer yet".to_owned(),
         Phase::Live => "live".to_owned(),
         Phase::Polling { every_s } => format!("polled every {every_s} s"),
@@ -194,6 +192,7 @@ fn metrics_text(out: &mut String, m: &Metrics) -> std::fmt::Result {
 
 #[cfg(test)]
 mod tests {
+    use super::super::known::settled;
     use super::*;
     use crate::domain::{DeploymentKey, Health, ServerClass, Update};
 
@@ -202,15 +201,9 @@ mod tests {
             service: "rsm".into(),
             environment: "test".into(),
             production: false,
-            exercise: true,
-            namespace: "tra-test".into(),
-            cluster: "c".into(),
             app: "rsm-test".into(),
-            whole_namespace: false,
-            resource_group: "rg".into(),
-            server: "pg".into(),
-            health_url: Some("https://rsm.example/health".into()),
-            sandbox: None,
+            namespace: "tra-test".into(),
+            ..Target::sample()
         }
     }
 
@@ -222,7 +215,7 @@ mod tests {
         Update::Standing { source, phase, next_try: None }
     }
 
-    fn known(status: u16) -> Known {
+    fn known(status: u16) -> World {
         let deployment = Deployment {
             key: DeploymentKey { namespace: "tra-test".into(), name: "rsm-test".into() },
             wanted: 2,
@@ -253,7 +246,7 @@ mod tests {
         let metrics = Metrics { cpu, ..Metrics::default() };
         let health =
             Health { url: "https://rsm.example/health".into(), status: Some(status), says: "ok".into() };
-        let mut known = Known::default();
+        let mut known = World::default();
         for update in [
             Update::Deployments { all: vec![deployment] },
             Update::Servers { all: vec![server] },
@@ -263,17 +256,17 @@ mod tests {
             stand(Source::Azure, Phase::Polling { every_s: 30 }),
             stand(Source::Web, Phase::Polling { every_s: 10 }),
         ] {
-            known.take(update, now());
+            known.apply(update, now());
         }
-        assert!(!known.settled(&target()), "metrics are to come");
-        known.take(stand(Source::Monitor, Phase::Polling { every_s: 60 }), now());
-        assert!(known.settled(&target()));
+        assert!(!settled(&known, &target()), "metrics are to come");
+        known.apply(stand(Source::Monitor, Phase::Polling { every_s: 60 }), now());
+        assert!(settled(&known, &target()));
         known
     }
 
     #[test]
     fn text_tells_all_in_both_clocks() {
-        let shown = text(&target(), &known(200), now());
+        let shown = text(&target(), &known(200), &[], now());
         for expected in [
             "rsm test  EXERCISE  01 Jul 13:00 BST / 12:00 UTC",
             "kubernetes  live; as of 01 Jul 13:00 BST / 12:00 UTC (0 s ago)",
@@ -289,34 +282,63 @@ mod tests {
 
     #[test]
     fn json_has_what_scripts_need_and_says_whether_all_is_well() {
-        let shown = json(&target(), &known(200), now());
+        let shown = json(&target(), &known(200), &[], now());
         assert_eq!(shown["well"], true);
         assert_eq!(shown["sources"]["kubernetes"]["phase"], "live");
         assert_eq!(shown["deployments"][0]["ready"], 1);
         assert_eq!(shown["servers"][0]["restore_window"]["to_london"], "2026-07-01 12:55:00 BST");
         assert_eq!(shown["metrics"]["pg"]["cpu_percent"]["value"], 7.0);
-        assert_eq!(json(&target(), &known(503), now())["well"], false, "a service that is down is not well");
+        assert_eq!(
+            json(&target(), &known(503), &[], now())["well"],
+            false,
+            "a service that is down is not well"
+        );
         let mut stale = known(200);
         let fault = Phase::Stale { why: "cannot reach it: Connection refused".into() };
-        stale.take(stand(Source::Azure, fault), now());
-        let shown = json(&target(), &stale, now());
+        stale.apply(stand(Source::Azure, fault), now());
+        let shown = json(&target(), &stale, &[], now());
         assert_eq!(shown["well"], false);
         assert_eq!(shown["sources"]["azure"]["why"], "cannot reach it: Connection refused");
         assert_eq!(shown["servers"][0]["name"], "pg", "the value stays");
     }
 
     #[test]
+    fn an_open_incident_and_what_it_must_put_back_come_first() {
+        let open = OpenIncident {
+            id: "20260701-1100-rsm-test".into(),
+            title: "Loss of data".into(),
+            exercise: true,
+            opened_at: Some(now()),
+            opened_by: "ada@night".into(),
+            last_at: Some(now()),
+            undo_open: vec![super::super::open::UndoOpen {
+                id: "u1".into(),
+                captured: "tra-test/rsm-test had 2 replicas".into(),
+                since: now(),
+            }],
+            damage: None,
+        };
+        let shown = text(&target(), &known(200), std::slice::from_ref(&open), now());
+        let incident = "EXERCISE 20260701-1100-rsm-test open: Loss of data, since 01 Jul 13:00 BST / 12:00 UTC by ada@night; 1 to put back";
+        let undo = "  u1 tra-test/rsm-test had 2 replicas, since 01 Jul 13:00 BST / 12:00 UTC";
+        assert!(shown.contains(&format!("{incident}\n{undo}\nkubernetes")), "{shown}");
+        let shown = json(&target(), &known(200), &[open], now());
+        assert_eq!(shown["incidents"][0]["undo_open"][0]["id"], "u1");
+        assert_eq!(shown["well"], true, "an open incident is no failing source");
+    }
+
+    #[test]
     fn nothing_to_wait_for_after_azure_failed() {
-        let mut known = Known::default();
+        let mut known = World::default();
         for (source, phase) in [
             (Source::Kubernetes, Phase::Denied { what: "x".into() }),
             (Source::Azure, Phase::AuthExpired { why: "x".into(), fix: "az login".into() }),
             (Source::Web, Phase::Polling { every_s: 10 }),
         ] {
-            assert!(!known.settled(&target()));
-            known.take(stand(source, phase), now());
+            assert!(!settled(&known, &target()));
+            known.apply(stand(source, phase), now());
         }
-        assert!(known.settled(&target()) && !known.all_well(&target()));
-        assert!(text(&target(), &known, now()).contains("azure       sign in: x; run: az login"));
+        assert!(settled(&known, &target()) && !all_well(&known, &target()));
+        assert!(text(&target(), &known, &[], now()).contains("azure       sign in: x; run: az login"));
     }
 }

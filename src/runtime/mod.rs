@@ -62,7 +62,7 @@ pub async fn run(setup: Setup) -> Result<ExitCode> {
     let recorder = setup.record.as_ref().map(|path| Recorder::create(path, &setup.start)).transpose()?;
     // Listening comes before taking: a signal in between would end the process with the terminal still taken.
     let signals = Signals::install()?;
-    let guard = TerminalGuard::enter(Options::suited(&env, setup.depth != Depth::None))?;
+    let guard = TerminalGuard::enter(Options::suited(&env, setup.depth))?;
     // Before the first frame, so that no change of size is missed after it.
     let input = Input::open()?;
     let (answers, inbox) = mpsc::channel(256);

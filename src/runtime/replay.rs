@@ -24,7 +24,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(400);
 pub async fn run(path: &Path, depth: Depth) -> Result<ExitCode> {
     let recording = recorder::read(path)?;
     let env = |name: &str| std::env::var(name).ok();
-    let mut guard = TerminalGuard::enter(Options::suited(&env, depth != Depth::None))?;
+    let mut guard = TerminalGuard::enter(Options::suited(&env, depth))?;
     let mut input = Input::open()?;
     let mut model = Model::new(recording.start);
     let mut messages = recording.messages.into_iter();

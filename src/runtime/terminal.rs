@@ -2,6 +2,7 @@
 //! a panic, on suspension and on every signal the loop hears. Nothing else in drtui writes to the terminal.
 
 pub(super) mod job;
+mod sixteen;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -20,6 +21,7 @@ use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 use thiserror::Error;
 
 use crate::domain::text;
+use crate::view::theme::Depth;
 
 /// Why the terminal cannot be used.
 #[derive(Debug, Error)]
@@ -44,15 +46,18 @@ pub struct Options {
     pub mouse: bool,
     /// Emit colour sequences at all; false for `Depth::None`.
     pub colour: bool,
+    /// Of colours, only SGR 30–37 and 90–97 (and their backgrounds) are understood.
+    pub sixteen: bool,
     /// Set the window title; false where a terminal would print it.
     pub title: bool,
 }
 
 impl Options {
     /// Everything on, but for what `TERM` is known not to understand.
-    pub fn suited(env: &dyn Fn(&str) -> Option<String>, colour: bool) -> Options {
+    pub fn suited(env: &dyn Fn(&str) -> Option<String>, depth: Depth) -> Options {
         let term = env("TERM").unwrap_or_default();
-        Options { mouse: true, colour, title: !matches!(term.as_str(), "dumb" | "linux" | "") }
+        let (colour, sixteen) = (depth != Depth::None, depth == Depth::Ansi16);
+        Options { mouse: true, colour, sixteen, title: !matches!(term.as_str(), "dumb" | "linux" | "") }
     }
 }
 
@@ -281,6 +286,7 @@ impl TerminalGuard {
         if bytes == self.nothing {
             return Ok(());
         }
+        let bytes = if self.options.sixteen { sixteen::translate(&bytes) } else { bytes };
         self.frames += 1;
         write_out(&bytes).map_err(TerminalError::Gone)
     }
@@ -410,8 +416,9 @@ mod tests {
 
     #[test]
     fn terminals_that_would_print_the_title_get_none() {
-        let options =
-            |term: &'static str| Options::suited(&move |n| (n == "TERM").then(|| term.to_owned()), true);
+        let options = |term: &'static str| {
+            Options::suited(&move |n| (n == "TERM").then(|| term.to_owned()), Depth::TrueColor)
+        };
         assert!(options("xterm-256color").title);
         assert!(!options("dumb").title && !options("linux").title);
     }

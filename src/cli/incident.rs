@@ -157,7 +157,8 @@ fn told(path: &Path, entries: &[Entry], state: &State, damage: Option<&str>) -> 
     text.push('\n');
     for entry in entries {
         let what = words::words(&entry.event);
-        let _ = writeln!(text, "{:>4}  {}  {}  {what}", entry.seq, clock::both(entry.at), clean(&entry.who));
+        let _ =
+            writeln!(text, "{:>4}  {}  {}  {what}", entry.seq, clock::both(entry.at), clean(entry.author()));
     }
     text
 }

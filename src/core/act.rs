@@ -8,7 +8,8 @@ use super::overlays::{Overlay, open};
 use super::panes::replicas;
 use super::sense;
 use super::tunnel;
-use crate::domain::{Deployment, DeploymentKey, Source};
+use crate::domain::{Deployment, DeploymentKey, Source, text};
+use crate::incident::words::count;
 use crate::incident::{Action, Entry, Event, Outcome, Undo, UndoKind};
 use crate::runbook::{Do, Item};
 
@@ -32,7 +33,7 @@ pub fn allowed(model: &mut Model) -> bool {
     }
     if !model.is_armed() {
         model.tell(Level::Warning, "Read-only. Enter arms for 15 minutes; then ask again.");
-        open(model, Overlay::Palette(Palette::with("arm 15m")));
+        open(model, Overlay::Palette(Palette::suggesting("arm 15m")));
         return false;
     }
     true
@@ -96,7 +97,7 @@ pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) -> Vec<Effect>
             }
             None => model.tell(
                 Level::Error,
-                format!("{deployment} is not there: cannot put {replicas} replicas back"),
+                format!("{deployment} is not there: cannot put {} back", count(replicas)),
             ),
         }
     }
@@ -194,8 +195,8 @@ fn scale_step(model: &Model, d: &Deployment, to: i32) -> Step {
     }
     Step {
         target: d.key.to_string(),
-        old: format!("{} replicas, {} ready", d.wanted, d.ready),
-        new: format!("{to} replicas"),
+        old: format!("{}, {} ready", count(d.wanted), d.ready),
+        new: count(to),
         command: action.command_line(),
         note: (!notes.is_empty()).then(|| notes.join("; ")),
         capture,
@@ -332,7 +333,8 @@ pub fn on_journal_failed(model: &mut Model, why: &str) {
         // Their outcomes are not on record: the watch tells.
         session.hide(ended);
     }
-    let tail = if dropped > 0 { format!(" {dropped} changes were NOT made.") } else { String::new() };
+    let tail =
+        if dropped > 0 { format!(" NOT made: {}.", text::counted(dropped, "change")) } else { String::new() };
     model.tell(Level::Error, format!("The journal cannot be written: {why}.{tail}"));
 }
 

@@ -25,6 +25,12 @@ impl Filter {
         Filter { words, matcher: Matcher::new(Config::DEFAULT), buffer: Vec::new() }
     }
 
+    /// The first field asked for that no row has (any beginning of a field's name will do).
+    pub fn unknown_field(&self, known: &[&str]) -> Option<&str> {
+        let asked = self.words.iter().filter_map(|w| w.field.as_deref());
+        asked.into_iter().find(|f| !known.iter().any(|k| k.starts_with(f)))
+    }
+
     /// True if a row with these `(field, value)` pairs passes.
     pub fn admits(&mut self, fields: &[(&str, &str)]) -> bool {
         let Filter { words, matcher, buffer } = self;
@@ -68,6 +74,9 @@ mod tests {
         let admits = |text: &str| Filter::new(text).admits(&row);
         assert!(admits("") && admits("rsmwork") && admits("misconduct worker"));
         assert!(!admits("zebra") && !admits("!worker") && admits("!web"));
+        let unknown = |text: &str| Filter::new(text).unknown_field(&["name", "status"]).map(str::to_owned);
+        assert_eq!(unknown("web st:ready !name:x"), None);
+        assert_eq!(unknown("web !statsu:ready").as_deref(), Some("statsu"));
         assert!(admits("status:crash") && !admits("status:running") && admits("!status:running"));
     }
 }

@@ -65,6 +65,7 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         Command::Incident => incident(model),
         Command::Note => return note(model, argument),
         Command::UpdateSent => return update_sent(model),
+        Command::UpdateNotSent => return update_not_sent(model),
         Command::Arm => return act::arm(model, argument),
         Command::Disarm => return act::disarm(model, "disarmed by hand"),
         Command::Close => close(model),
@@ -222,6 +223,14 @@ fn update_sent(model: &mut Model) -> Vec<Effect> {
     }])]
 }
 
+fn update_not_sent(model: &mut Model) -> Vec<Effect> {
+    if model.session.as_ref().and_then(|s| s.last_update()).is_none() {
+        model.tell(Level::Info, "No update is on record: there is nothing to take back.");
+        return Vec::new();
+    }
+    vec![Effect::Journal(vec![Event::Noted { text: session::UPDATE_NOT_SENT.into(), item: None }])]
+}
+
 fn close(model: &mut Model) {
     let open_undo = model.session.as_ref().map(|s| s.state.open_undo().count());
     match open_undo {
@@ -234,7 +243,10 @@ fn close(model: &mut Model) {
         Some(n) => {
             model.tell(
                 Level::Warning,
-                format!("{n} changes are not put back: b puts one back, w waives it with a reason."),
+                format!(
+                    "{} not put back: b puts one back, w waives it with a reason.",
+                    text::counted(n, "change")
+                ),
             );
             open(model, Overlay::Ledger(Ledger::default()));
         }
@@ -260,6 +272,8 @@ fn left_undone(model: &Model) -> String {
         session.state.ledger.iter().filter(|l| l.ended.as_ref().is_some_and(|e| !e.put_back)).count();
     let total = runbook.items().count();
     format!(
-        "{open} of {total} items open, {said} only said done, {overridden} overridden, {waived} changes not put back"
+        "{open} of {} open, {said} only said done, {overridden} overridden, {} not put back",
+        text::counted(total, "item"),
+        text::counted(waived, "change")
     )
 }

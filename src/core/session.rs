@@ -15,6 +15,8 @@ use crate::runbook::{Do, Item, Runbook};
 
 /// Note with which people record that stakeholders were told.
 pub const UPDATE_SENT: &str = "Update sent to stakeholders";
+/// Note with which people take such a record back.
+pub const UPDATE_NOT_SENT: &str = "No update was sent: the last record of one is taken back";
 /// Time between two updates of a high-risk incident (incident playbook, `platform.md` §12).
 pub const UPDATE_EVERY: Duration = Duration::minutes(30);
 
@@ -174,10 +176,22 @@ impl Session {
         *count <= FLAPS_MAX
     }
 
+    /// When stakeholders were last updated (UTC), as far as nobody took it back.
+    pub fn last_update(&self) -> Option<Utc> {
+        let mut sent = Vec::new();
+        for note in &self.state.notes {
+            if note.text.starts_with(UPDATE_SENT) {
+                sent.push(note.at);
+            } else if note.text.starts_with(UPDATE_NOT_SENT) {
+                sent.pop();
+            }
+        }
+        sent.pop()
+    }
+
     /// When the next update to stakeholders is due (UTC).
     pub fn update_due(&self) -> Option<Utc> {
-        let sent = self.state.notes.iter().rev().find(|n| n.text.starts_with(UPDATE_SENT)).map(|n| n.at);
-        sent.or(self.state.facts.as_ref().map(|f| f.opened_at)).map(|at| at + UPDATE_EVERY)
+        self.last_update().or(self.state.facts.as_ref().map(|f| f.opened_at)).map(|at| at + UPDATE_EVERY)
     }
 
     /// Items of the runbook by mark: verified, said, overridden, open.

@@ -124,7 +124,7 @@ fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<Stri
     bookmark(model, model.session.as_ref().and_then(|s| s.state.last_at).unwrap_or(model.now));
     let mut notes = notes;
     if uncertain > 0 {
-        notes.push(format!("{uncertain} changes without an outcome on record"));
+        notes.push(format!("{} without an outcome on record", text::counted(uncertain, "change")));
     }
     notes.extend(runbook_changed(model));
     let mut events = vec![Event::Resumed { notes }];
@@ -160,6 +160,9 @@ fn tell_journalled(model: &mut Model, event: &Event) {
             );
         }
         Event::Noted { text, .. } if text.starts_with(session::UPDATE_SENT) => {
+            model.tell(Level::Info, format!("On record: {text}. :update-not-sent takes it back."));
+        }
+        Event::Noted { text, .. } if text.starts_with(session::UPDATE_NOT_SENT) => {
             model.tell(Level::Info, format!("On record: {text}."));
         }
         _ => {}

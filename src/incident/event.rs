@@ -20,6 +20,19 @@ pub struct Entry {
     pub hash: String,
 }
 
+/// Who is named for what the cockpit sensed by itself: nobody typed it.
+pub const SENSED: &str = "drtui (sensed)";
+
+impl Entry {
+    /// Whom a reader should hold this line to: the person at the keyboard, or the cockpit for what it sensed itself.
+    pub fn author(&self) -> &str {
+        match self.event {
+            Event::Observed { .. } | Event::Undone { .. } => SENSED,
+            _ => &self.who,
+        }
+    }
+}
+
 /// The four marks of a checklist item, readable without colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -271,6 +284,11 @@ pub enum Event {
     Waived {
         undo: String,
         reason: String,
+    },
+    /// A waived ledger entry is to be put back after all.
+    Unwaived {
+        undo: String,
+        why: String,
     },
     /// Something the providers reported that belongs on the record.
     Observed {

@@ -163,6 +163,7 @@ impl State {
             }),
             Event::Intended { .. } | Event::Finished { .. } => self.apply_action(entry),
             Event::Captured { .. } | Event::Undone { .. } | Event::Waived { .. } => self.apply_ledger(entry),
+            Event::Unwaived { undo, .. } => self.apply_unwaived(entry, undo),
             Event::Observed { .. } => {}
             Event::Closed { summary } => {
                 self.closed =
@@ -332,10 +333,20 @@ impl State {
             Event::Waived { undo, reason } => (undo, false, reason),
             _ => return,
         };
-        let end = UndoEnd { put_back, words: words.clone(), who: entry.who.clone(), at: entry.at };
+        let end = UndoEnd { put_back, words: words.clone(), who: entry.author().to_owned(), at: entry.at };
         match self.ledger.iter_mut().find(|l| l.undo.id == *id && l.ended.is_none()) {
             Some(record) => record.ended = Some(end),
             None => self.odd(entry, format_args!("undo `{id}` is not open")),
+        }
+    }
+}
+
+impl State {
+    fn apply_unwaived(&mut self, entry: &Entry, id: &str) {
+        let waived = |l: &&mut LedgerRecord| l.undo.id == id && l.ended.as_ref().is_some_and(|e| !e.put_back);
+        match self.ledger.iter_mut().rev().find(waived) {
+            Some(record) => record.ended = None,
+            None => self.odd(entry, format_args!("undo `{id}` was not waived")),
         }
     }
 }

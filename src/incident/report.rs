@@ -217,7 +217,7 @@ impl Account {
                 .map(|e| Line {
                     seq: e.seq,
                     at: e.at.into(),
-                    who: clean(&e.who),
+                    who: clean(e.author()),
                     what: words::words(&e.event),
                 })
                 .collect(),

@@ -27,6 +27,22 @@ fn the_report_tells_the_sample_truly() {
 }
 
 #[test]
+fn nobody_is_named_for_what_the_cockpit_sensed() {
+    let mut events = sample::events();
+    events.push((12, Event::Observed { what: "service is down".into(), source: "service".into() }));
+    events.push((13, Event::Undone { undo: "u2".into(), how: "1 wanted and 1 ready".into() }));
+    let json = json(&sample::chain(events), &Make::default());
+    let timeline = json["timeline"].as_array().unwrap();
+    let who = |kind: &str| {
+        timeline.iter().rev().find(|l| l["what"].as_str().unwrap().contains(kind)).unwrap()["who"].clone()
+    };
+    assert_eq!(who("service is down"), "drtui (sensed)");
+    assert_eq!(who("u2 put back"), "drtui (sensed)");
+    assert_eq!(who("note:"), "ann@bastion", "what a person wrote is theirs");
+    assert_eq!(json["undo"][1]["ended_by"], "drtui (sensed)");
+}
+
+#[test]
 fn the_json_is_the_same_account() {
     let json = json(&sample::entries(), &Make { now: Some(sample::at(40)), damage: None });
     assert_eq!(json["scorecard"]["undo_open"], 1);

@@ -33,6 +33,7 @@ pub fn words(event: &Event) -> String {
         Event::Finished { id, outcome } => format!("{id} {}", ended(outcome)),
         Event::Undone { undo, how } => format!("{undo} put back: {how}"),
         Event::Waived { undo, reason } => format!("{undo} will not be put back: {reason}"),
+        Event::Unwaived { undo, why } => format!("{undo} is to be put back after all: {why}"),
         Event::Observed { what, source } => format!("{what} ({source})"),
         Event::Closed { summary } => format!("closed: {summary}"),
     })
@@ -82,7 +83,7 @@ pub fn captured(undo: &Undo) -> String {
 
 /// `1 replica`, `2 replicas`.
 pub fn count(replicas: i32) -> String {
-    format!("{replicas} replica{}", if replicas == 1 { "" } else { "s" })
+    crate::domain::text::counted(replicas, "replica")
 }
 
 /// `done: …`, `failed: …`, `ended nobody knows how: …`.

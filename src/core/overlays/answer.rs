@@ -24,7 +24,7 @@ pub struct Choices {
     pub sensed: Option<Sensed>,
     /// `Enter` verifies.
     pub verify: bool,
-    /// `s` says done.
+    /// `s` says done, `S` with the value found.
     pub said: bool,
     pub why: &'static str,
 }
@@ -56,6 +56,12 @@ impl Answer {
             KeyCode::Esc | KeyCode::Char('q') => return Vec::new(),
             KeyCode::Enter if choices.verify => return answered(&item, Mark::Verified, choices.sensed),
             KeyCode::Char('s') if choices.said => return answered(&item, Mark::Said, choices.sensed),
+            KeyCode::Char('S') if choices.said => {
+                open(model, Overlay::Answer(self));
+                let kind = Kind::Said { item: item.id, title: item.title, sensed: choices.sensed };
+                open(model, Overlay::Prompt(Prompt::new(kind)));
+                return Vec::new();
+            }
             KeyCode::Char('o') => {
                 open(model, Overlay::Answer(self));
                 let kind = Kind::Override { item: item.id, title: item.title, sensed: choices.sensed };
@@ -75,7 +81,7 @@ impl Answer {
                 super::reader::details(model, &item.id);
                 return Vec::new();
             }
-            KeyCode::Enter | KeyCode::Char('s') => model.tell(Level::Warning, choices.why),
+            KeyCode::Enter | KeyCode::Char('s' | 'S') => model.tell(Level::Warning, choices.why),
             _ => {}
         }
         open(model, Overlay::Answer(self));

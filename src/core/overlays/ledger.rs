@@ -8,6 +8,7 @@ use crate::core::act;
 use crate::core::effect::Effect;
 use crate::core::model::{Level, Model};
 use crate::incident::UndoKind;
+use crate::incident::fold::LedgerRecord;
 use crate::incident::words::captured;
 
 /// The ledger with its selected line, by undo id.
@@ -42,6 +43,16 @@ impl Ledger {
                 }
                 None => model.tell(Level::Info, "This one is settled already."),
             },
+            KeyCode::Char('x') => {
+                let waived = |r: &LedgerRecord| r.ended.as_ref().is_some_and(|e| !e.put_back);
+                if let Some(record) = picked.filter(waived) {
+                    open(model, Overlay::Ledger(self));
+                    let what = captured(&record.undo);
+                    open(model, Overlay::Prompt(Prompt::new(Kind::Unwaive { undo: record.undo.id, what })));
+                    return Vec::new();
+                }
+                model.tell(Level::Info, "Only what was waived can be opened again.");
+            }
             _ => {}
         }
         open(model, Overlay::Ledger(self));

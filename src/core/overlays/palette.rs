@@ -16,12 +16,19 @@ use crate::core::run;
 pub struct Palette {
     pub input: Input,
     pub selected: usize,
+    /// The text is a suggestion: a letter typed replaces it, every other key keeps it.
+    pub suggested: bool,
 }
 
 impl Palette {
     /// A palette with text already typed.
     pub fn with(text: &str) -> Palette {
-        Palette { input: Input::new(text.to_owned()), selected: 0 }
+        Palette { input: Input::new(text.to_owned()), selected: 0, suggested: false }
+    }
+
+    /// A palette that suggests a whole command.
+    pub fn suggesting(text: &str) -> Palette {
+        Palette { suggested: true, ..Palette::with(text) }
     }
 
     /// The commands that match, best first; the one named exactly stands on top.
@@ -70,6 +77,10 @@ impl Palette {
                 return run::run(model, spec.command, &argument);
             }
             _ => {
+                if matches!(key.code, KeyCode::Char(_)) && self.suggested {
+                    self.input.reset();
+                }
+                self.suggested = false;
                 if edit(&mut self.input, key) {
                     self.selected = 0;
                 }

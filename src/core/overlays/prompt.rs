@@ -23,6 +23,12 @@ pub enum Kind {
         title: String,
         sensed: Option<Sensed>,
     },
+    /// The value that a person found, for an item that is only said done.
+    Said {
+        item: String,
+        title: String,
+        sensed: Option<Sensed>,
+    },
     /// Why an answered item is opened again.
     Reopen {
         item: String,
@@ -30,6 +36,11 @@ pub enum Kind {
     },
     /// Why a captured state is not put back.
     Waive {
+        undo: String,
+        what: String,
+    },
+    /// Why a waived undo is to be put back after all.
+    Unwaive {
         undo: String,
         what: String,
     },
@@ -68,10 +79,14 @@ impl Prompt {
             Kind::Note(None) => "Note for the timeline".into(),
             Kind::Note(Some(_)) => "Note on this item".into(),
             Kind::Override { title, .. } => format!("Override `{title}`: why? Your name goes on record"),
+            Kind::Said { title, .. } => format!("`{title}` is done: what did you find? It goes on record"),
             Kind::Reopen { title, .. } => format!("Open `{title}` again: why?"),
             Kind::Waive { what, .. } => format!("Do NOT put back ({what}): why? Your name goes on record"),
             Kind::Arguments { tool, .. } => {
                 format!("Arguments of {}; the connection is added, no password belongs here", tool.word())
+            }
+            Kind::Unwaive { what, .. } => {
+                format!("Put back after all ({what}): why? Your name goes on record")
             }
             Kind::Close { left } => format!("Close the incident ({left}): one sentence for the record"),
         }
@@ -99,7 +114,10 @@ impl Prompt {
 
     fn enter(self, model: &mut Model) -> Vec<Effect> {
         let text = text::redact(&text::clean(self.input.value().trim()));
-        if let Kind::Filter(_) = self.kind {
+        if let Kind::Filter(pane) = self.kind {
+            if let Some(problem) = panes::filter_problem(model, pane) {
+                model.tell(Level::Warning, problem);
+            }
             return Vec::new();
         }
         if let Kind::Arguments { tool, read_only } = self.kind {
@@ -119,8 +137,13 @@ impl Prompt {
                 model.overlays.retain(|o| !matches!(o, Overlay::Answer(_)));
                 Event::Answered { item, title, mark: Mark::Overridden, sensed, reason: Some(text) }
             }
+            Kind::Said { item, title, sensed } => {
+                model.overlays.retain(|o| !matches!(o, Overlay::Answer(_)));
+                Event::Answered { item, title, mark: Mark::Said, sensed, reason: Some(text) }
+            }
             Kind::Reopen { item, title } => Event::Reopened { item, title, why: text },
             Kind::Waive { undo, .. } => Event::Waived { undo, reason: text },
+            Kind::Unwaive { undo, .. } => Event::Unwaived { undo, why: text },
             Kind::Close { .. } => Event::Closed { summary: text },
         };
         vec![Effect::Journal(vec![event])]

@@ -1,10 +1,13 @@
 //! Checklist: the runbook's items with their marks, what is sensed for the selected one, and where to go on.
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::core::filter::Filter;
-use crate::core::model::Model;
+use crate::core::layout::inner;
+use crate::core::model::{Bookmark, Model};
 use crate::core::panes::PaneId;
 use crate::core::sense;
-use crate::domain::clock;
+use crate::domain::{clock, text};
 use crate::incident::{Action, Mark};
 use crate::runbook::{Do, Item, Section};
 
@@ -28,6 +31,9 @@ pub enum Head {
     /// For a person who comes back.
     Away(String),
 }
+
+/// Fields of a row that a filter may name.
+pub const FIELDS: [&str; 4] = ["title", "section", "role", "status"];
 
 /// Rows that pass the filter; sections without a row are left out.
 pub fn rows(model: &Model) -> Vec<Row> {
@@ -104,10 +110,18 @@ pub fn head(model: &Model) -> Vec<Head> {
     if !runbook.memory.is_empty() {
         lines.push(Head::Memory(runbook.memory.join(" · ").to_uppercase()));
     }
-    if let Some(mark) = &model.away.bookmark {
-        lines.extend(away_lines(mark).into_iter().map(Head::Away));
+    if let Some(mark) = model.away.bookmark.as_ref().filter(|_| !has_details(model, lines.len()))
+        && let Some(first) = lines.first_mut()
+    {
+        // No room below the rows: the first line gives way, and no row moves.
+        *first = Head::Away(away_line(mark));
     }
     lines
+}
+
+fn has_details(model: &Model, head: usize) -> bool {
+    let lines = model.layout().rect(PaneId::Checklist).map_or(0, |r| inner(r).height);
+    detail_lines(lines.saturating_sub(head as u16)) > 1
 }
 
 fn head_width(model: &Model) -> usize {
@@ -120,22 +134,35 @@ fn wrapped(text: &str, width: usize, most: usize) -> impl Iterator<Item = String
     lines.into_iter().take(most).map(|l| l.into_owned()).collect::<Vec<_>>().into_iter()
 }
 
-fn away_lines(mark: &crate::core::model::Bookmark) -> Vec<String> {
-    let mut lines =
-        vec![format!("You were away {}. Esc puts this away.", clock::span(mark.until - mark.since))];
-    if let Some(done) = &mark.last_done {
-        lines.push(format!("Last done: {done}"));
-    }
-    if let Some(current) = &mark.current {
-        lines.push(format!("Now: {current}"));
-    }
+/// What a person who comes back missed, in at most `most` lines below the rows: nothing above them moves.
+pub fn away(model: &Model, most: u16) -> Vec<String> {
+    let most = usize::from(most);
+    let Some(mark) = model.away.bookmark.as_ref().filter(|_| most > 0) else { return Vec::new() };
+    let mut parts = vec![away_line(mark)];
+    parts.extend(mark.last_done.iter().map(|done| format!("Last done: {done}")));
+    parts.extend(mark.current.iter().map(|current| format!("Now: {current}")));
     if mark.sensing {
-        lines.push("What changed meanwhile is being sensed…".into());
+        parts.push("What changed meanwhile is being sensed…".into());
     } else if mark.changed.is_empty() {
-        lines.push("Nothing changed meanwhile.".into());
+        parts.push("Nothing changed meanwhile.".into());
     }
-    lines.extend(mark.changed.iter().rev().take(3).rev().map(|c| format!("Meanwhile: {c}")));
-    lines
+    let changed = mark.changed.iter().rev().take(3).rev().map(|c| format!("Meanwhile: {c}"));
+    parts.extend(changed);
+    let width = head_width(model);
+    // What does not fit line by line goes on one line with its neighbour; the newest change is at the end.
+    while parts.len() > most {
+        let wide = |n: usize| parts.iter().skip(n).take(2).map(|p| p.width()).sum::<usize>();
+        let Some(at) = (0..parts.len() - 1).min_by_key(|n| wide(*n)) else { break };
+        let tail = parts.remove(at + 1);
+        if let Some(head) = parts.get_mut(at) {
+            *head = format!("{head} · {tail}");
+        }
+    }
+    parts.into_iter().map(|p| text::fit(&p, width)).collect()
+}
+
+fn away_line(mark: &Bookmark) -> String {
+    format!("You were away {}. Esc puts this away.", clock::span(mark.until - mark.since))
 }
 
 /// Lines below the rows for what is sensed for the selected item, out of `lines` in all.

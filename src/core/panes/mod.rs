@@ -8,10 +8,11 @@ pub mod tunnels;
 
 use serde::{Deserialize, Serialize};
 
+use super::filter::Filter;
 use super::layout::inner;
 use super::list::{List, Move};
 use super::model::Model;
-use crate::domain::{DeploymentKey, TunnelId, Utc};
+use crate::domain::{DeploymentKey, TunnelId, Utc, text};
 
 /// The panes, in the order of their number keys. 4 is kept for Workflows and 6 for Compare, so that no number that
 /// fingers know ever means another pane.
@@ -180,6 +181,29 @@ pub fn set_filter(model: &mut Model, pane: PaneId, text: String) {
         PaneId::Tunnels => model.panes.tunnels.filter = text,
         PaneId::Timeline => model.panes.timeline.filter = text,
     }
+}
+
+/// The fields that a filter of the pane may name.
+fn fields(pane: PaneId) -> &'static [&'static str] {
+    match pane {
+        PaneId::Checklist => &checklist::FIELDS,
+        PaneId::Replicas => &replicas::FIELDS,
+        PaneId::Postgres => &postgres::FIELDS,
+        PaneId::Tunnels => &tunnels::FIELDS,
+        PaneId::Timeline => &timeline::FIELDS,
+    }
+}
+
+/// What is wrong with the pane's filter: a field that its rows do not have.
+pub fn filter_problem(model: &Model, pane: PaneId) -> Option<String> {
+    let known = fields(pane);
+    let filter = Filter::new(filter(model, pane));
+    let field = filter.unknown_field(known)?;
+    let hint = match text::nearest(field, known.iter().copied(), 3) {
+        Some(near) => format!("did you mean `{near}:`?"),
+        None => format!("there is {}.", known.join(", ")),
+    };
+    Some(format!("No field is called `{field}` here; {hint}"))
 }
 
 /// Rows shown and rows in all, for the filter's count.

@@ -4,6 +4,9 @@ use crate::core::filter::Filter;
 use crate::core::model::Model;
 use crate::domain::{Server, ServerClass};
 
+/// Fields of a row that a filter may name.
+pub const FIELDS: [&str; 3] = ["name", "status", "class"];
+
 /// Names of the servers that pass the filter: live, PTR copies, side copies.
 pub fn rows(model: &Model) -> Vec<String> {
     let mut filter = Filter::new(&model.panes.postgres.filter);

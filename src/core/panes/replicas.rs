@@ -4,6 +4,9 @@ use crate::core::filter::Filter;
 use crate::core::model::Model;
 use crate::domain::{Deployment, DeploymentKey};
 
+/// Fields of a row that a filter may name.
+pub const FIELDS: [&str; 2] = ["name", "status"];
+
 /// The deployments that pass the filter, the service's own first.
 pub fn rows(model: &Model) -> Vec<DeploymentKey> {
     let Some(map) = &model.world.deployments.value else { return Vec::new() };

@@ -22,6 +22,9 @@ pub enum Kind {
     Entry(u64),
 }
 
+/// Fields of a row that a filter may name.
+pub const FIELDS: [&str; 2] = ["what", "who"];
+
 /// All rows that pass the filter, oldest first. News that the journal holds too is shown once.
 pub fn rows(model: &Model) -> Vec<Row> {
     let text = model.panes.timeline.filter.trim();
@@ -30,7 +33,7 @@ pub fn rows(model: &Model) -> Vec<Row> {
     let all = text.is_empty();
     let mut rows = Vec::new();
     for entry in model.session.iter().flat_map(|s| s.entries.iter()) {
-        if all || filter.admits(&[("what", &words(&entry.event)), ("who", &entry.who)]) {
+        if all || filter.admits(&[("what", &words(&entry.event)), ("who", entry.author())]) {
             rows.push(Row { at: entry.at, kind: Kind::Entry(entry.seq) });
         }
     }

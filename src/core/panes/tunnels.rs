@@ -11,6 +11,9 @@ pub enum Row {
     Orphan(String, String),
 }
 
+/// Fields of a row that a filter may name.
+pub const FIELDS: [&str; 3] = ["name", "class", "status"];
+
 /// Rows that pass the filter: tunnels that stand, live first; those that ended; pods left behind.
 pub fn rows(model: &Model) -> Vec<Row> {
     let mut filter = Filter::new(&model.panes.tunnels.filter);

@@ -65,7 +65,7 @@ fn no_journal_no_change() {
     kit.keys("2 a s").text("production").keys("enter");
     assert!(kit.effects.is_empty(), "{:?}", kit.effects);
     assert!(kit.model.pending.is_empty());
-    assert!(kit.toast().contains("2 changes were NOT made"));
+    assert!(kit.toast().contains("NOT made: 2 changes."));
 }
 
 #[test]
@@ -383,4 +383,23 @@ fn a_flapping_deployment_does_not_fill_the_journal() {
         kit.news(scaled("somebody-elses", 2, 2));
     }
     assert!(kit.journal().len() < 20, "{}", kit.journal().len());
+}
+
+#[test]
+fn a_waived_undo_can_be_opened_again() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.keys("L x");
+    assert!(kit.toast().contains("Only what was waived"), "{}", kit.toast());
+    kit.keys("w").text("stays down").keys("enter");
+    assert_eq!(open_undo(&kit), 0);
+    kit.keys("x").text("it does not").keys("enter");
+    assert_eq!(open_undo(&kit), 1);
+    assert!(kit.model.session.as_ref().unwrap().state.oddities.is_empty());
+    kit.keys("esc b").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 2, 2));
+    assert_eq!(open_undo(&kit), 0, "put back like any other");
 }

@@ -125,3 +125,19 @@ fn a_pasted_page_of_keys_does_nothing_to_the_panes() {
     });
     assert!(kit.model.overlays.is_empty() && kit.effects.is_empty());
 }
+
+#[test]
+fn said_done_may_carry_the_value_found() {
+    let mut kit = Kit::incident();
+    kit.keys("down enter S enter");
+    assert_eq!(
+        mark(&kit, "note-when-rows-went-wrong"),
+        Mark::Open,
+        "an empty value is none: s says it without"
+    );
+    kit.text("09:41, first bad row").keys("enter");
+    assert_eq!(mark(&kit, "note-when-rows-went-wrong"), Mark::Said);
+    assert!(kit.model.overlays.is_empty());
+    let answers = &kit.model.session.as_ref().unwrap().state.answers;
+    assert_eq!(answers["note-when-rows-went-wrong"].reason.as_deref(), Some("09:41, first bad row"));
+}

@@ -2,6 +2,8 @@
 
 use crossterm::event::{Event as Input, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
+use crate::core::overlays::Overlay;
+use crate::core::panes::checklist;
 use crate::core::testing::{Kit, deployment};
 use crate::core::{Effect, Msg, PaneId, panes};
 use crate::domain::{Phase, Source, Update};
@@ -119,8 +121,20 @@ fn coming_back_tells_what_was_missed() {
 #[test]
 fn a_minute_without_a_key_is_an_interruption_too() {
     let mut kit = Kit::incident();
-    kit.later(61).keys("j");
-    assert!(kit.model.away.bookmark.is_some());
+    let screen_line = |kit: &Kit| {
+        let list = &kit.model.panes.checklist;
+        let rows = checklist::rows(&kit.model);
+        list.position(&rows).unwrap() - list.top + checklist::head(&kit.model).len()
+    };
+    for size in [(120, 40), (80, 24), (40, 12)] {
+        kit.send(Msg::Input { input: Input::Resize(size.0, size.1) });
+        kit.keys("v esc esc");
+        let before = screen_line(&kit);
+        kit.later(61).keys("v");
+        assert!(kit.model.away.bookmark.is_some());
+        assert_eq!(screen_line(&kit), before, "the row under the cursor does not move at {size:?}");
+        kit.keys("esc");
+    }
 }
 
 #[test]
@@ -129,6 +143,39 @@ fn updates_to_stakeholders_come_due() {
     kit.later(20 * 60).keys("U");
     let due = kit.model.session.as_ref().unwrap().update_due().unwrap();
     assert_eq!((due - kit.model.now).num_minutes(), 30);
+}
+
+#[test]
+fn an_update_that_was_not_sent_is_taken_back_and_stays_on_record() {
+    let mut kit = Kit::incident();
+    let due = |kit: &Kit| kit.model.session.as_ref().unwrap().update_due().unwrap();
+    let first = due(&kit);
+    kit.command("update-not-sent");
+    assert!(kit.toast().contains("nothing to take back"), "{}", kit.toast());
+    kit.later(600).keys("U");
+    assert!(due(&kit) > first);
+    kit.command("update-not-sent");
+    assert_eq!(due(&kit), first);
+    assert_eq!(kit.journal().iter().filter(|k| *k == "noted").count(), 2);
+}
+
+#[test]
+fn a_filter_on_a_field_that_no_row_has_says_so() {
+    let mut kit = Kit::live();
+    kit.keys("2 /").text("statsu:ready").keys("enter");
+    assert_eq!(kit.toast(), "No field is called `statsu` here; did you mean `status:`?");
+    kit.keys("4 /").text("zebra:1").keys("enter");
+    assert_eq!(kit.toast(), "No field is called `zebra` here; there is what, who.");
+}
+
+#[test]
+fn typing_replaces_a_suggested_command() {
+    let mut kit = Kit::incident();
+    kit.keys("2 s").text("disarm");
+    let Some(Overlay::Palette(palette)) = kit.model.overlays.last() else { panic!("no palette") };
+    assert_eq!(palette.input.value(), "disarm");
+    kit.keys("esc s backspace backspace").text("5m").keys("enter");
+    assert_eq!(kit.model.armed_until, Some(kit.model.now + chrono::Duration::minutes(15)));
 }
 
 #[test]

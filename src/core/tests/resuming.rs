@@ -101,7 +101,7 @@ fn a_person_who_comes_back_stands_where_they_left_off_and_is_told_no_more_than_i
     let mut kit = crashed();
     let current = checklist::current(&kit.model).unwrap().id.clone();
     assert_eq!(checklist::selected(&kit.model).unwrap().id, current);
-    let head = |kit: &Kit| format!("{:?}", checklist::head(&kit.model));
+    let head = |kit: &Kit| checklist::away(&kit.model, 6).join("\n");
     assert!(head(&kit).contains("What changed meanwhile is being sensed"), "{}", head(&kit));
     kit.later(30);
     kit.news(Update::Servers { all: vec![server("s189p01-rsm-pd-pg", ServerClass::Live, "Ready")] });

@@ -55,6 +55,7 @@ pub fn draw(model: &Model, theme: &Theme, answer: &Answer, frame: &mut Frame<'_>
     }
     if choices.said {
         keys.extend(hint(theme, "s", "[~] said done"));
+        keys.extend(hint(theme, "S", "with value"));
     }
     keys.extend(hint(theme, "o", "[!] override"));
     if item.action.is_some() {

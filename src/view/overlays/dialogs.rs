@@ -93,9 +93,13 @@ pub fn ledger(model: &Model, theme: &Theme, it: &Ledger, frame: &mut Frame<'_>) 
             highlight(nth(rows, n as u16), theme.style(Role::Selected), buffer);
         }
     }
-    let keys =
-        [hint(theme, "b", "put back"), hint(theme, "w", "waive, saying why"), hint(theme, "Esc", "leave")]
-            .concat();
+    let keys = [
+        hint(theme, "b", "put back"),
+        hint(theme, "w", "waive, saying why"),
+        hint(theme, "x", "open a waived one again"),
+        hint(theme, "Esc", "leave"),
+    ]
+    .concat();
     put(Line::from(keys), nth(inner, inner.height.saturating_sub(1)), buffer);
 }
 

@@ -8,7 +8,7 @@ use super::layout::{self, Layout};
 use super::overlays::Overlay;
 use super::panes::{PaneId, Panes};
 use super::session::Session;
-use super::world::{World, trouble};
+use super::world::{World, trouble, trouble_short};
 use crate::domain::{DeploymentKey, Phase, Source, Target, Utc, clock};
 use crate::incident::Action;
 use crate::runbook::Runbook;
@@ -286,6 +286,17 @@ impl Model {
             .map(|at| format!(", retry in {}", clock::span(at - self.now + Duration::milliseconds(999))))
             .unwrap_or_default();
         format!("{age}{retry}: {why}")
+    }
+
+    /// What is wrong with a source in the fewest words: `refused, 87 s old`, with `next_try` also `, next 4 s`.
+    pub fn standing_short(&self, source: Source, next_try: bool) -> String {
+        let (phase, as_of, _, due) = self.world.phase(source);
+        let why = if phase.is_healthy() { "overdue".into() } else { trouble_short(phase) };
+        let age = as_of.map_or_else(|| "no data".into(), |at| format!("{} old", clock::span(self.now - at)));
+        let next = due
+            .filter(|at| next_try && *at > self.now)
+            .map(|at| format!(", next {}", clock::span(at - self.now + Duration::milliseconds(999))));
+        format!("{why}, {age}{}", next.unwrap_or_default())
     }
 }
 

@@ -230,6 +230,21 @@ pub fn trouble(phase: &Phase) -> String {
     }
 }
 
+/// The kind of trouble in a phase: `refused`, `error 503`, `sign in`. The whole reason is [`trouble`]'s.
+pub fn trouble_short(phase: &Phase) -> String {
+    match phase {
+        Phase::Stale { why } => {
+            let why = why.strip_prefix("cannot reach it: ").unwrap_or(why);
+            let why = why.strip_prefix("server ").unwrap_or(why);
+            let kind = why.split([':', ',']).next().unwrap_or(why);
+            kind.trim_start_matches("Connection ").trim_start_matches("connection ").to_owned()
+        }
+        Phase::AuthExpired { .. } => "sign in".into(),
+        Phase::Denied { .. } => "not allowed".into(),
+        Phase::Loading | Phase::Live | Phase::Polling { .. } => trouble(phase),
+    }
+}
+
 fn change(at: Utc, source: Source, what: String, major: bool) -> Change {
     Change { id: 0, at, source, what, deployment: None, major, recorded: false }
 }

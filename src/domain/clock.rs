@@ -26,6 +26,11 @@ pub fn utc_hm(at: Utc) -> String {
     at.format("%H:%M UTC").to_string()
 }
 
+/// `13:03Z`: UTC in six columns.
+pub fn utc_z(at: Utc) -> String {
+    at.format("%H:%MZ").to_string()
+}
+
 /// `2026-11-20 14:03:09 GMT`: date and wall clock in London.
 pub fn london_full(at: Utc) -> String {
     at.with_timezone(&London).format("%Y-%m-%d %H:%M:%S %Z").to_string()

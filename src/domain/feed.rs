@@ -29,6 +29,24 @@ impl Source {
             Source::Web => "service",
         }
     }
+
+    /// For narrow lines.
+    pub fn short(self) -> &'static str {
+        match self {
+            Source::Kubernetes => "k8s",
+            other => other.word(),
+        }
+    }
+
+    /// For the narrowest lines.
+    pub fn shortest(self) -> &'static str {
+        match self {
+            Source::Kubernetes => "k8s",
+            Source::Azure => "az",
+            Source::Monitor => "met",
+            Source::Web => "svc",
+        }
+    }
 }
 
 /// One piece of news from a provider. Sent with the time at which it was true.

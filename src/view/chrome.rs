@@ -3,6 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::parts::{ends, hint, nth, put};
 use super::theme::{Role, Theme};
@@ -12,6 +13,10 @@ use crate::core::model::Level;
 use crate::core::overlays::palette::available;
 use crate::core::panes::{self, PaneId, checklist};
 use crate::domain::{Phase, Source, clock, text};
+use crate::incident::fold::Facts;
+
+/// A service's name cut to less than this says nothing.
+const SERVICE_LEAST: usize = 8;
 
 /// The header: where we are, what is true, how fresh it is.
 pub fn header(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
@@ -27,21 +32,31 @@ pub fn header(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
     }
 }
 
+/// Environment, arming and the drill's stamp take their room first, then the clocks, the service, its place.
 fn band<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     let target = &model.target;
     let style = theme.style(if target.production { Role::BandProduction } else { Role::BandOther });
-    let mut left = Vec::new();
-    if target.exercise {
-        left.push(Span::styled(" EXERCISE ", theme.style(Role::Exercise)));
+    let environment = Span::styled(format!(" {} ", target.environment.to_uppercase()), style);
+    let stamp = target.exercise.then(|| Span::styled(" EXERCISE ", theme.style(Role::Exercise)));
+    let arming = arming(model, theme);
+    let first = environment.width() + arming.width() + stamp.as_ref().map_or(0, Span::width);
+    let room = usize::from(width).saturating_sub(first);
+    // Whatever is too narrow for all of them cuts at the end: the environment is not there.
+    let mut left = match stamp {
+        Some(stamp) if first > usize::from(width) => vec![environment, stamp],
+        stamp => stamp.into_iter().chain([environment]).collect(),
+    };
+    let (london, utc) = (clock::london_hm(model.now), clock::utc_hm(model.now));
+    let clocks = [format!(" {london} {utc} "), format!(" {london} "), clock::utc_z(model.now)];
+    let clocks = clocks.into_iter().find(|c| c.len() <= room).unwrap_or_default();
+    let room = room - clocks.len();
+    if room >= SERVICE_LEAST {
+        left.push(Span::styled(format!("{} ", text::fit(&target.service, room - 1)), style));
     }
-    left.push(Span::styled(format!(" {} ", target.environment.to_uppercase()), style));
-    left.push(Span::styled(format!("{} ", target.service), style));
     if width >= 100 {
         left.push(Span::styled(format!("· {} · {} ", target.cluster, target.namespace), style));
     }
-    let clocks = format!(" {} {} ", clock::london_hm(model.now), clock::utc_hm(model.now));
-    let right = vec![arming(model, theme), Span::styled(clocks, style)];
-    ends(left, right, width).style(style)
+    ends(left, vec![arming, Span::styled(clocks, style)], width).style(style)
 }
 
 fn arming<'a>(model: &Model, theme: &Theme) -> Span<'a> {
@@ -65,12 +80,6 @@ fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
         };
         return Line::styled(words, theme.style(Role::Dim));
     };
-    let since = |at| clock::minutes(model.now - at);
-    let mut parts = vec![format!("declared {} ago", since(facts.opened_at))];
-    if let Some(at) = facts.detected_at {
-        parts.push(format!("noticed {} ago", since(at)));
-    }
-    parts.push(facts.disrupted_at.map_or("began: not known".into(), |at| format!("began {} ago", since(at))));
     // As promised when the incident opened, whatever the runbook says today.
     let plan = model.session.as_ref().and_then(|s| s.state.plan.as_ref());
     let rto = plan.map_or_else(|| model.runbook().and_then(|r| r.rto_minutes), |p| p.rto_minutes);
@@ -91,57 +100,128 @@ fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
         None => ("RTO not agreed".into(), false),
     };
     let title = facts.runbook.title.to_uppercase();
-    let mut left = vec![
-        Span::styled(format!(" {title} "), theme.style(Role::Title)),
-        Span::styled(format!("· {} · ", parts.join(" · ")), theme.style(Role::Text)),
-        Span::styled(rto_text, theme.style(if late { Role::Danger } else { Role::Text })),
-    ];
-    let mut right = Vec::new();
-    if let Some(due) = model.session.as_ref().and_then(|s| s.update_due()) {
-        let late = due <= model.now;
-        let words = if late {
-            format!(" UPDATE OVERDUE since {} ", clock::london_hm(due))
-        } else {
-            format!(" update due {} ", clock::london_hm(due))
-        };
-        right.push(Span::styled(words, theme.style(if late { Role::Warn } else { Role::Dim })));
-    }
+    let mut left = vec![Span::styled(format!(" {title} "), theme.style(Role::Title))];
     let open = model.session.as_ref().map_or(0, |s| s.state.open_undo().count());
     if open > 0 {
-        left.insert(1, Span::styled(format!("{open} UNDO OPEN "), theme.style(Role::Warn)));
+        left.push(Span::styled(format!("{open} UNDO OPEN "), theme.style(Role::Warn)));
     }
+    let right = update_due(model, theme);
+    let taken: usize = left.iter().chain(&right).map(Span::width).sum::<usize>() + rto_text.len();
+    let room = usize::from(width).saturating_sub(taken);
+    left.push(Span::styled(elapsed(model, facts, room), theme.style(Role::Text)));
+    left.push(Span::styled(rto_text, theme.style(if late { Role::Danger } else { Role::Text })));
     ends(left, right, width)
 }
 
+/// How long ago it was declared, noticed and began: as many of them as fit, the beginning longest.
+fn elapsed(model: &Model, facts: &Facts, room: usize) -> String {
+    let since = |at| clock::minutes(model.now - at);
+    let declared = format!("declared {} ago", since(facts.opened_at));
+    let noticed = facts.detected_at.map(|at| format!("noticed {} ago", since(at)));
+    let began = facts.disrupted_at.map_or("began: not known".into(), |at| format!("began {} ago", since(at)));
+    let all = [Some(declared), noticed, Some(began)];
+    let parts: Vec<String> = all.into_iter().flatten().collect();
+    (0..parts.len())
+        .filter_map(|n| parts.get(n..))
+        .map(|parts| format!("· {} · ", parts.join(" · ")))
+        .find(|text| text.width() <= room)
+        .unwrap_or_else(|| "· ".into())
+}
+
+fn update_due<'a>(model: &Model, theme: &Theme) -> Vec<Span<'a>> {
+    let Some(due) = model.session.as_ref().and_then(|s| s.update_due()) else { return Vec::new() };
+    let late = due <= model.now;
+    let words = if late {
+        format!(" UPDATE OVERDUE since {} ", clock::london_hm(due))
+    } else {
+        format!(" update due {} ", clock::london_hm(due))
+    };
+    vec![Span::styled(words, theme.style(if late { Role::Warn } else { Role::Dim }))]
+}
+
+/// How many words the sources get. What is in trouble has its reason longest; what is well gives way first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Words {
+    All,
+    /// What is well: only its name.
+    Names,
+    /// Short names, the kind of trouble, its age and the next try.
+    Short,
+    /// Shortest names, the kind of trouble and its age.
+    Tight,
+}
+
 fn sources<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
-    let mut spans = Vec::new();
-    // What is wrong comes first: it must not be cut off.
+    // What is wrong comes first.
     let (bad, good): (Vec<_>, Vec<_>) = Source::ALL.into_iter().partition(|s| model.unwell(*s));
-    for source in bad {
-        spans.push(Span::styled(format!(" ! {} ", source.word()), theme.style(Role::Warn)));
-        spans.push(Span::styled(format!("{} ", model.standing(source)), theme.style(Role::Stale)));
+    let wide = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
+    let most = usize::from(width);
+    for words in [Words::All, Words::Names, Words::Short, Words::Tight] {
+        let troubles = bad.iter().flat_map(|s| trouble(model, theme, *s, words, most));
+        let spans: Vec<_> = troubles.chain(good.iter().flat_map(|s| well(model, theme, *s, words))).collect();
+        if (words > Words::All || width >= 100) && wide(&spans) <= most {
+            return ends(spans, Vec::new(), width);
+        }
     }
-    for source in good {
-        let (sign, role) = match model.world.phase(source).0 {
-            Phase::Loading => ("…", Role::Dim),
-            _ => ("●", Role::Ok),
-        };
-        let health = model.world.health.value.as_ref().filter(|_| source == Source::Web);
-        let down = health.is_some_and(|h| !h.is_up());
-        let words = match health {
-            Some(health) => {
-                let up = health.word().to_uppercase();
-                let status = health.status.map_or_else(|| "no answer".into(), |s| s.to_string());
-                format!("service {up} ({status})")
-            }
-            // On narrow screens a name is enough for what is well.
-            None if width < 100 => source.word().to_owned(),
-            None => format!("{} {}", source.word(), model.standing(source)),
-        };
-        spans.push(Span::styled(format!(" {sign} "), theme.style(if down { Role::Warn } else { role })));
-        spans.push(Span::styled(format!("{words} "), theme.style(if down { Role::Warn } else { Role::Dim })));
+    // Every source keeps its state; the reasons share what is left.
+    let good: Vec<_> = good.iter().flat_map(|s| well(model, theme, *s, Words::Tight)).collect();
+    let mut room = most.saturating_sub(wide(&good));
+    let mut spans = Vec::new();
+    for (n, source) in bad.iter().enumerate() {
+        let shown = trouble(model, theme, *source, Words::Tight, room / (bad.len() - n));
+        room = room.saturating_sub(wide(&shown));
+        spans.extend(shown);
     }
+    spans.extend(good);
     ends(spans, Vec::new(), width)
+}
+
+/// A source that fails, in at most `width` columns.
+fn trouble<'a>(model: &Model, theme: &Theme, source: Source, words: Words, width: usize) -> Vec<Span<'a>> {
+    let (name, standing) = match words {
+        Words::All | Words::Names => (format!(" ! {} ", source.word()), model.standing(source)),
+        Words::Short => (format!(" ! {} ", source.short()), model.standing_short(source, true)),
+        Words::Tight => (format!(" !{} ", source.shortest()), model.standing_short(source, false)),
+    };
+    let room = width.saturating_sub(name.len() + 1);
+    let standing = if words == Words::Tight { text::fit(&standing, room) } else { standing };
+    vec![
+        Span::styled(name, theme.style(Role::Warn)),
+        Span::styled(format!("{standing} "), theme.style(Role::Stale)),
+    ]
+}
+
+/// A source that answers, or has not answered yet.
+fn well<'a>(model: &Model, theme: &Theme, source: Source, words: Words) -> Vec<Span<'a>> {
+    let (sign, role) = match model.world.phase(source).0 {
+        Phase::Loading => ("…", Role::Dim),
+        _ => ("●", Role::Ok),
+    };
+    let health = model.world.health.value.as_ref().filter(|_| source == Source::Web);
+    let down = health.is_some_and(|h| !h.is_up());
+    let name = match words {
+        Words::All | Words::Names => source.word(),
+        Words::Short => source.short(),
+        Words::Tight => source.shortest(),
+    };
+    let shown = match health {
+        Some(health) => {
+            let state = health.word().to_uppercase();
+            let status = health.status.map_or_else(|| "no answer".into(), |s| s.to_string());
+            if words < Words::Short || down {
+                format!("{name} {state} ({status})")
+            } else {
+                format!("{name} {state}")
+            }
+        }
+        None if words == Words::All => format!("{name} {}", model.standing(source)),
+        None => name.to_owned(),
+    };
+    let blank = if words == Words::Tight { "" } else { " " };
+    vec![
+        Span::styled(format!(" {sign}{blank}"), theme.style(if down { Role::Warn } else { role })),
+        Span::styled(format!("{shown}{blank}"), theme.style(if down { Role::Warn } else { Role::Dim })),
+    ]
 }
 
 /// On small screens: the panes that do not show, each in a few words.

@@ -8,6 +8,7 @@ use ratatui::{Frame, buffer::Buffer};
 use unicode_width::UnicodeWidthStr;
 
 use super::theme::{Role, Theme};
+use crate::core::list::List;
 use crate::domain::{Sample, text};
 use crate::incident::Mark;
 
@@ -121,6 +122,25 @@ pub fn row_style(theme: &Theme, selected: bool, focused: bool) -> Style {
         (true, true) => theme.style(Role::Selected),
         (true, false) => theme.style(Role::SelectedInactive),
         _ => theme.style(Role::Text),
+    }
+}
+
+/// Draws those rows of a list that show; the one under the cursor looks like `cursor`.
+pub fn draw_rows<'a, K: Ord + Clone>(
+    list: &List<K>,
+    rows: &[K],
+    body: Rect,
+    cursor: Style,
+    buffer: &mut Buffer,
+    line: impl Fn(&K) -> Option<Line<'a>>,
+) {
+    for (n, key) in rows.iter().skip(list.top).take(usize::from(body.height)).enumerate() {
+        let Some(drawn) = line(key) else { continue };
+        let area = nth(body, n as u16);
+        put(drawn, area, buffer);
+        if list.selected.as_ref() == Some(key) {
+            highlight(area, cursor, buffer);
+        }
     }
 }
 

@@ -179,8 +179,69 @@ fn no_theme_and_no_depth_makes_live_look_like_a_copy() {
                 row.unwrap_or_else(|| panic!("{word} is not drawn"))
             };
             assert_ne!(style("t1", "LIVE"), style("t2", "PTR"), "{name} {depth:?}");
+
+fn top(kit: &Kit, width: u16, line: usize) -> String {
+    let buffer = drawn(&kit.model, &Theme::named("dark").unwrap(), width, 24);
+    shown(&buffer).lines().nth(line).unwrap().to_owned()
+}
+
+#[test]
+fn the_environment_is_whole_at_every_width() {
+    let mut kit = Kit::armed();
+    for width in 40..=120 {
+        resized(&mut kit, width, 24);
+        let band = top(&kit, width, 0);
+        for said in [" PRODUCTION ", "EXERCISE", "ARMED 15 m", "10:00"] {
+            assert!(band.contains(said), "{said} at {width}: {band}");
         }
     }
+    assert!(top(&kit, 45, 0).contains("10:00 GMT"), "{}", top(&kit, 45, 0));
+    for width in 56..=120 {
+        let line = top(&kit, width, 1);
+        assert!(line.contains("RTO in 4 h") && line.contains("update due"), "at {width}: {line}");
+    }
+}
+
+#[test]
+fn every_source_keeps_its_state_on_the_header() {
+    let mut kit = Kit::live();
+    let refused = || Phase::Stale { why: "cannot reach it: Connection refused".into() };
+    kit.later(20);
+    kit.standing(Source::Azure, refused());
+    assert_eq!(
+        top(&kit, 80, 2),
+        " ! azure refused, 20 s old  ● k8s  ● metrics  ● service UP",
+        "the reason in short, every other source by name"
+    );
+    kit.standing(Source::Kubernetes, Phase::Stale { why: "server error 503: try later".into() });
+    let line = top(&kit, 80, 2);
+    for said in ["! k8s error 503, 20 s old", "! azure refused, 20 s old", "● metrics", "● service UP"] {
+        assert!(line.contains(said), "{said}: {line}");
+    }
+    kit.standing(Source::Monitor, refused());
+    for width in 40..=200 {
+        let line = top(&kit, width, 2);
+        assert_eq!(line.matches('!').count(), 3, "three are in trouble at {width}: {line}");
+        for (short, long) in [("k8s", "kubernetes"), ("az", "azure"), ("met", "metrics"), ("UP", "UP")] {
+            assert!(line.contains(short) || line.contains(long), "{short} at {width}: {line}");
+        }
+    }
+}
+
+#[test]
+fn long_names_get_the_room_that_is_there_and_keep_their_ends() {
+    let mut kit = Kit::live();
+    let names = ["rsm-production-serious-misconduct-web", "rsm-production-serious-misconduct-worker"];
+    let all = names.iter().map(|n| deployment(n, 1, 1)).collect();
+    kit.news(Update::Deployments { all });
+    resized(&mut kit, 120, 40);
+    let screen = |kit: &Kit, w, h| shown(&drawn(&kit.model, &Theme::named("dark").unwrap(), w, h));
+    let wide = screen(&kit, 120, 40);
+    assert!(wide.contains(names[0]), "{wide}");
+    kit.keys("2");
+    resized(&mut kit, 60, 24);
+    let narrow = screen(&kit, 60, 24);
+    assert!(narrow.contains("-web ") && narrow.contains("-worker "), "{narrow}");
 }
 
 #[test]

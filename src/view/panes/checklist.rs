@@ -11,7 +11,7 @@ use crate::core::{Model, sense, session};
 use crate::domain::{Verdict, clock};
 use crate::incident::Mark;
 use crate::runbook::Item;
-use crate::view::parts::{cell, highlight, mark_role, nth, put, row_style, wrap};
+use crate::view::parts::{cell, draw_rows, mark_role, nth, put, row_style, wrap};
 use crate::view::theme::{Role, Theme};
 
 pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut Frame<'_>) {
@@ -30,23 +30,20 @@ pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
     }
     let current = checklist::current(model).map(|i| i.id.clone());
     let list = &model.panes.checklist;
-    for (n, key) in rows.iter().skip(list.top).take(usize::from(body.height)).enumerate() {
-        let line = nth(body, n as u16);
-        put(row(model, theme, key, current.as_deref(), area.width), line, buffer);
-        if list.selected.as_ref() == Some(key) {
-            highlight(line, row_style(theme, true, focused), buffer);
-        }
-    }
+    draw_rows(list, &rows, body, row_style(theme, true, focused), buffer, |key| {
+        Some(row(model, theme, key, current.as_deref(), area.width))
+    });
     let below = Rect::new(area.x, body.y + body.height, area.width, detail);
-    if let Some(item) = checklist::selected(model) {
-        put(
-            Line::styled("─".repeat(usize::from(area.width)), theme.style(Role::Border)),
-            nth(below, 0),
-            buffer,
-        );
-        for (n, line) in details(model, theme, item, area.width).into_iter().enumerate() {
-            put(line, nth(below, n as u16 + 1), buffer);
-        }
+    // Who comes back reads first what they missed, where the evidence of the row under the cursor stands otherwise.
+    let away = checklist::away(model, detail.saturating_sub(1));
+    let lines = match checklist::selected(model) {
+        _ if !away.is_empty() => away.into_iter().map(|l| Line::styled(l, theme.style(Role::Info))).collect(),
+        Some(item) => details(model, theme, item, area.width),
+        None => return,
+    };
+    put(Line::styled("─".repeat(usize::from(area.width)), theme.style(Role::Border)), nth(below, 0), buffer);
+    for (n, line) in lines.into_iter().enumerate() {
+        put(line, nth(below, n as u16 + 1), buffer);
     }
 }
 

@@ -80,6 +80,9 @@ fn standing<'a>(model: &Model, theme: &Theme, pane: PaneId, width: u16) -> Vec<S
 /// What to say where there are no rows.
 fn empty(model: &Model, pane: PaneId, nothing: &str) -> String {
     let filter = panes::filter(model, pane);
+    if let Some(problem) = panes::filter_problem(model, pane) {
+        return problem;
+    }
     if !filter.is_empty() {
         return format!("Nothing matches /{filter}. Esc clears the filter.");
     }

@@ -7,8 +7,8 @@ use ratatui::text::{Line, Span};
 use super::empty;
 use crate::core::Model;
 use crate::core::panes::{PaneId, postgres};
-use crate::domain::{Metrics, Sample, Server, ServerClass, Source, clock};
-use crate::view::parts::{cell, highlight, nth, put, row_style, spark};
+use crate::domain::{Metrics, Sample, Server, ServerClass, Source, clock, text};
+use crate::view::parts::{cell, draw_rows, nth, put, row_style, spark};
 use crate::view::theme::{Role, Theme};
 
 pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut Frame<'_>) {
@@ -24,14 +24,9 @@ pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
         return;
     }
     let list = &model.panes.postgres;
-    for (n, name) in rows.iter().skip(list.top).take(usize::from(body.height)).enumerate() {
-        let Some(server) = postgres::server(model, name) else { continue };
-        let line = nth(body, n as u16);
-        put(row(model, theme, server, area.width), line, buffer);
-        if list.selected.as_ref() == Some(name) {
-            highlight(line, row_style(theme, true, focused), buffer);
-        }
-    }
+    draw_rows(list, &rows, body, row_style(theme, true, focused), buffer, |name| {
+        postgres::server(model, name).map(|server| row(model, theme, server, area.width))
+    });
     let below = Rect::new(area.x, body.y + body.height, area.width, detail);
     if let Some(server) = list.selected.as_ref().and_then(|n| postgres::server(model, n)) {
         for (n, line) in details(model, theme, server, area.width).into_iter().enumerate() {
@@ -64,6 +59,7 @@ fn row<'a>(model: &Model, theme: &Theme, server: &Server, width: u16) -> Line<'a
         ServerClass::Ptr => Role::Ptr,
         ServerClass::SideCopy => Role::Dim,
     };
+    let name = name_width(width);
     let ready = server.state.eq_ignore_ascii_case("Ready");
     let state = if stale {
         Role::Stale
@@ -75,7 +71,7 @@ fn row<'a>(model: &Model, theme: &Theme, server: &Server, width: u16) -> Line<'a
     let mut spans = vec![
         Span::styled(cell(server.class.word(), 9), theme.style(class)),
         Span::raw(" "),
-        Span::styled(cell(&server.name, name_width(width)), plain),
+        Span::styled(cell(&text::fit_middle(&server.name, name), name), plain),
         Span::raw(" "),
         Span::styled(cell(&server.state, 12), theme.style(state)),
         Span::raw(" "),

@@ -3,64 +3,82 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::empty;
 use crate::core::Model;
 use crate::core::panes::{PaneId, replicas};
 use crate::domain::{Deployment, Source, text};
-use crate::view::parts::{cell, cell_right, highlight, nth, put, row_style};
+use crate::view::parts::{cell, cell_right, draw_rows, nth, put, row_style};
 use crate::view::theme::{Role, Theme};
 
 /// Width of the number columns.
 const NUMBER: usize = 6;
 
 pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut Frame<'_>) {
-    let wide = area.width >= 74;
     let buffer = frame.buffer_mut();
-    put(head(theme, area.width, wide), nth(area, 0), buffer);
     let rows = replicas::rows(model);
     let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
+    let list = &model.panes.replicas;
+    let shown = rows.iter().skip(list.top).take(usize::from(body.height));
+    let columns = Columns::of(model, area.width, shown.filter_map(|k| replicas::deployment(model, k)));
+    put(head(theme, &columns), nth(area, 0), buffer);
     if rows.is_empty() {
         let text = empty(model, PaneId::Replicas, "No deployment of this environment exists here.");
         put(Line::styled(text, theme.style(Role::Dim)), body, buffer);
         return;
     }
-    let list = &model.panes.replicas;
-    for (n, key) in rows.iter().skip(list.top).take(usize::from(body.height)).enumerate() {
-        let Some(d) = replicas::deployment(model, key) else { continue };
-        let line = nth(body, n as u16);
-        put(row(model, theme, d, area.width, wide), line, buffer);
-        if list.selected.as_ref() == Some(key) {
-            highlight(line, row_style(theme, true, focused), buffer);
+    draw_rows(list, &rows, body, row_style(theme, true, focused), buffer, |key| {
+        replicas::deployment(model, key).map(|d| row(model, theme, d, &columns))
+    });
+}
+
+/// Widths of the columns that are not numbers.
+struct Columns {
+    wide: bool,
+    name: usize,
+    state: usize,
+}
+
+impl Columns {
+    /// Names get what the states that show leave free, if they need it.
+    fn of<'d>(model: &Model, width: u16, shown: impl Iterator<Item = &'d Deployment>) -> Columns {
+        let wide = width >= 74;
+        let width = usize::from(width);
+        let numbers = if wide { NUMBER * 6 + 7 } else { NUMBER * 3 };
+        let state = if wide { (width / 4).max(14) } else { (width / 4).clamp(12, 22) };
+        let room = width.saturating_sub(numbers + 3);
+        let (mut longest_name, mut longest_state) = (0, "STATE".len());
+        for d in shown {
+            longest_name = longest_name.max(d.key.name.width());
+            longest_state = longest_state.max(replicas::status(model, d).width());
         }
+        let least = room.saturating_sub(state);
+        let name = longest_name.clamp(least, room.saturating_sub(longest_state).max(least));
+        Columns { wide, name, state: room - name }
     }
 }
 
-fn columns(width: u16, wide: bool) -> (usize, usize) {
-    let width = usize::from(width);
-    let numbers = if wide { NUMBER * 6 + 7 } else { NUMBER * 3 };
-    let state = if wide { (width / 4).max(14) } else { (width / 4).clamp(12, 22) };
-    (width.saturating_sub(numbers + state + 3), state)
-}
-
-fn head<'a>(theme: &Theme, width: u16, wide: bool) -> Line<'a> {
-    let (name, state) = columns(width, wide);
-    let mut line = format!("  {}", cell("DEPLOYMENT", name));
-    let numbers: &[&str] =
-        if wide { &["WANT", "READY", "UPD", "AVAIL", "WAS", "RST"] } else { &["WANT", "READY", "WAS"] };
+fn head<'a>(theme: &Theme, columns: &Columns) -> Line<'a> {
+    let mut line = format!("  {}", cell("DEPLOYMENT", columns.name));
+    let numbers: &[&str] = if columns.wide {
+        &["WANT", "READY", "UPD", "AVAIL", "WAS", "RST"]
+    } else {
+        &["WANT", "READY", "WAS"]
+    };
     for n in numbers {
         line.push_str(&cell_right(n, NUMBER));
     }
-    if wide {
+    if columns.wide {
         line.push_str(&cell_right("HPA", 7));
     }
     line.push(' ');
-    line.push_str(&cell("STATE", state));
+    line.push_str(&cell("STATE", columns.state));
     Line::styled(line, theme.style(Role::Dim))
 }
 
-fn row<'a>(model: &Model, theme: &Theme, d: &Deployment, width: u16, wide: bool) -> Line<'a> {
-    let (name, state) = columns(width, wide);
+fn row<'a>(model: &Model, theme: &Theme, d: &Deployment, columns: &Columns) -> Line<'a> {
+    let Columns { wide, name, state } = *columns;
     let stale = model.unwell(Source::Kubernetes);
     let plain = theme.style(if stale { Role::Stale } else { Role::Text });
     let own = model.target.owns(&d.key.name);
@@ -77,7 +95,7 @@ fn row<'a>(model: &Model, theme: &Theme, d: &Deployment, width: u16, wide: bool)
     let mut spans = vec![
         Span::styled(mark, theme.style(Role::Key)),
         Span::styled(
-            cell(&text::fit_end(&d.key.name, name), name),
+            cell(&text::fit_middle(&d.key.name, name), name),
             if own { plain } else { theme.style(Role::Dim) },
         ),
         Span::styled(cell_right(&d.wanted.to_string(), NUMBER), plain),

@@ -10,7 +10,7 @@ use crate::core::panes::PaneId;
 use crate::core::panes::timeline::{self, Kind, Row};
 use crate::domain::{Utc, clock};
 use crate::incident::{Event, Mark, Outcome};
-use crate::view::parts::{cell, highlight, mark_role, nth, put, row_style, wrap};
+use crate::view::parts::{cell, draw_rows, mark_role, nth, put, row_style, wrap};
 use crate::view::theme::{Role, Theme};
 
 pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut Frame<'_>) {
@@ -24,13 +24,9 @@ pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
     let list = &model.panes.timeline;
     let detail = timeline::detail_lines(area.height);
     let body = Rect::new(area.x, area.y, area.width, area.height - detail);
-    for (n, row) in rows.iter().skip(list.top).take(usize::from(body.height)).enumerate() {
-        let line = nth(body, n as u16);
-        put(text(model, theme, row, area.width), line, buffer);
-        if list.selected.as_ref() == Some(row) {
-            highlight(line, row_style(theme, true, focused), buffer);
-        }
-    }
+    draw_rows(list, &rows, body, row_style(theme, true, focused), buffer, |row| {
+        Some(text(model, theme, row, area.width))
+    });
     let below = Rect::new(area.x, body.y + body.height, area.width, detail);
     if let Some(row) = &list.selected {
         put(
@@ -51,7 +47,7 @@ fn text<'a>(model: &Model, theme: &Theme, row: &Row, width: u16) -> Line<'a> {
         Kind::Entry(seq) => match timeline::entry(model, seq) {
             Some(entry) => {
                 let (sign, role) = looks(&entry.event);
-                (sign, role, entry.who.split('@').next().unwrap_or(""))
+                (sign, role, entry.author().split('@').next().unwrap_or(""))
             }
             None => ("?", Role::Dim, ""),
         },
@@ -80,7 +76,9 @@ fn looks(event: &Event) -> (&'static str, Role) {
         Event::Answered { mark, .. } => ("*", mark_role(*mark)),
         Event::Finished { outcome: Outcome::Done { .. }, .. } => ("+", Role::Ok),
         Event::Finished { .. } => ("✗", Role::Danger),
-        Event::Intended { .. } | Event::Armed { .. } | Event::Waived { .. } => ("!", Role::Warn),
+        Event::Intended { .. } | Event::Armed { .. } | Event::Waived { .. } | Event::Unwaived { .. } => {
+            ("!", Role::Warn)
+        }
         Event::Undone { .. } => ("+", Role::Ok),
         Event::Noted { .. } => ("\"", Role::Info),
         Event::Observed { .. } => ("o", Role::Text),

@@ -22,6 +22,15 @@ impl Line {
         }
     }
 
+    /// A measured value that must stay below the budget.
+    pub fn below(name: &str, measured: f64, budget: f64, unit: &str) -> Line {
+        Line {
+            budget: format!("< {} {unit}", short(budget)),
+            ok: Some(measured < budget),
+            ..Line::at_most(name, measured, budget, unit)
+        }
+    }
+
     /// A value that has no budget of its own.
     pub fn shown(name: &str, measured: f64, unit: &str) -> Line {
         Line {

@@ -13,7 +13,7 @@ use super::world::{APP, NAMESPACE, WORKER, World};
 
 const SOON: Duration = Duration::from_secs(10);
 /// A probe's turn, its patience, and a little.
-const NOTICED: Duration = Duration::from_secs(24);
+const NOTICED: Duration = Duration::from_secs(36);
 /// The longest wait after a few failures, and a little.
 const RECOVERED: Duration = Duration::from_secs(24);
 

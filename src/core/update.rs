@@ -153,7 +153,8 @@ fn tell_journalled(model: &mut Model, event: &Event) {
     match event {
         Event::Armed { until } => {
             model.armed_until = Some(*until);
-            let minutes = (*until - model.now).num_seconds().max(0).div_euclid(60);
+            // Rounded up like the header: the line was on its way to disk for a moment.
+            let minutes = ((*until - model.now).num_seconds().max(0) + 59) / 60;
             model.tell(
                 Level::Warning,
                 format!("ARMED for {minutes} minutes. :disarm goes back to read-only."),

@@ -52,7 +52,8 @@ pub async fn disaster(state_file: &Path, name: &str) -> Result<String, Fault> {
         .bearer_auth(state.control.token.expose_secret())
         .json(&serde_json::json!({"name": name}));
     let answer = fetch::fetch(request, BODY_MAX, PATIENCE).await?;
-    let says = words::plain(&String::from_utf8_lossy(&answer.body));
+    // What a disaster did is worth every word: it says until when the data was whole.
+    let says = words::line(&String::from_utf8_lossy(&answer.body));
     match answer.status {
         200..300 => Ok(says),
         404 => Err(Fault::NotFound {

@@ -14,8 +14,12 @@ const WAIT_MAX: u64 = 600;
 
 /// Outside text as one short, clean line.
 pub fn plain(text: &str) -> String {
-    let clean = text::clean(text);
-    text::fit(clean.split_whitespace().collect::<Vec<_>>().join(" ").as_str(), REASON_MAX)
+    text::fit(&line(text), REASON_MAX)
+}
+
+/// Outside text as one clean line, as long as outside text may be.
+pub fn line(text: &str) -> String {
+    text::clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The innermost cause, which says most: `Connection refused`, `invalid peer certificate: UnknownIssuer`.

@@ -292,7 +292,7 @@ fn one_changed_byte_is_found(ground: &Ground, home: &Home, id: &str) {
     std::fs::copy(spoiled.join(format!("{id}.jsonl")), journal(home, id)).unwrap();
     let mut pty = ground.cockpit(home, &[]).start();
     shows(&pty, "is open and not resumed here: line ");
-    shows(&pty, "move the journal away to begin anew.");
+    shows(&pty, "begin anew.");
     shows(&pty, "no incident open");
     pty.send("q");
     pty.wait_exit();

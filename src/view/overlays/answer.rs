@@ -61,10 +61,10 @@ pub fn draw(model: &Model, theme: &Theme, answer: &Answer, frame: &mut Frame<'_>
     if item.action.is_some() {
         keys.extend(hint(theme, "d", "do it"));
     }
-    keys.extend(hint(theme, "n", "note"));
-    keys.extend(hint(theme, "v", "details"));
-    keys.extend(hint(theme, "Esc", "leave"));
     lines.push(Line::from(keys));
+    lines.push(Line::from(
+        [("n", "note"), ("v", "details"), ("Esc", "leave")].map(|(k, w)| hint(theme, k, w)).concat(),
+    ));
     let inner = window(&item.title, Role::BorderFocus, theme, (width, lines.len() as u16 + 2), frame);
     for (n, line) in lines.into_iter().enumerate() {
         put(line, nth(inner, n as u16), frame.buffer_mut());

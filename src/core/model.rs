@@ -288,16 +288,29 @@ impl Model {
         format!("{age}{retry}: {why}")
     }
 
-    /// What is wrong with a source in the fewest words: `refused, 87 s old`, with `next_try` also `, next 4 s`.
-    pub fn standing_short(&self, source: Source, next_try: bool) -> String {
+    /// What is wrong with a source in few words: `refused`, `refused, 87 s old`, `refused, 87 s old, next 4 s`.
+    pub fn standing_short(&self, source: Source, detail: Detail) -> String {
         let (phase, as_of, _, due) = self.world.phase(source);
-        let why = if phase.is_healthy() { "overdue".into() } else { trouble_short(phase) };
-        let age = as_of.map_or_else(|| "no data".into(), |at| format!("{} old", clock::span(self.now - at)));
-        let next = due
-            .filter(|at| next_try && *at > self.now)
-            .map(|at| format!(", next {}", clock::span(at - self.now + Duration::milliseconds(999))));
-        format!("{why}, {age}{}", next.unwrap_or_default())
+        let mut words = if phase.is_healthy() { "overdue".into() } else { trouble_short(phase) };
+        if detail >= Detail::Age {
+            let age =
+                as_of.map_or_else(|| "no data".into(), |at| format!("{} old", clock::span(self.now - at)));
+            words = format!("{words}, {age}");
+        }
+        if let Some(at) = due.filter(|at| detail >= Detail::Next && *at > self.now) {
+            let next = clock::span(at - self.now + Duration::milliseconds(999));
+            words = format!("{words}, next {next}");
+        }
+        words
     }
+}
+
+/// How much [`Model::standing_short`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    Kind,
+    Age,
+    Next,
 }
 
 /// After how long without an answer a polled value counts as old.

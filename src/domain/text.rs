@@ -80,7 +80,7 @@ pub fn fit_middle(text: &str, width: usize) -> String {
     let mut used = 0;
     for c in text.chars() {
         used += c.width().unwrap_or(0);
-        if used > width / 3 {
+        if used > width / 4 {
             break;
         }
         out.push(c);
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(fit("abcd", 0), "");
         assert_eq!(fit_end("app-worker", 7), "…worker");
         assert_eq!(fit_end("ab", 0), "");
-        assert_eq!(fit_middle("refer-misconduct-production-worker", 16), "refer…ion-worker");
+        assert_eq!(fit_middle("refer-misconduct-production-worker", 16), "refe…tion-worker");
         for width in 0..12 {
             assert!(fit_middle("データベースabcdef", width).width() <= width, "{width}");
         }

@@ -9,11 +9,14 @@ use super::parts::{ends, hint, nth, put};
 use super::theme::{Role, Theme};
 use crate::core::Model;
 use crate::core::command::{REGISTRY, Scope, label};
-use crate::core::model::Level;
+use crate::core::model::{Detail, Level};
 use crate::core::overlays::palette::available;
 use crate::core::panes::{self, PaneId, checklist};
 use crate::domain::{Phase, Source, clock, text};
 use crate::incident::fold::Facts;
+
+/// A message over the footer takes no more; the rest is among the messages.
+const TOAST_LINES: u16 = 4;
 
 /// A service's name cut to less than this says nothing.
 const SERVICE_LEAST: usize = 8;
@@ -100,41 +103,47 @@ fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
         None => ("RTO not agreed".into(), false),
     };
     let title = facts.runbook.title.to_uppercase();
-    let mut left = vec![Span::styled(format!(" {title} "), theme.style(Role::Title))];
+    let right = update_due(model, theme, width);
     let open = model.session.as_ref().map_or(0, |s| s.state.open_undo().count());
-    if open > 0 {
-        left.push(Span::styled(format!("{open} UNDO OPEN "), theme.style(Role::Warn)));
-    }
-    let right = update_due(model, theme);
-    let taken: usize = left.iter().chain(&right).map(Span::width).sum::<usize>() + rto_text.len();
+    let undo = if open > 0 { format!("{open} UNDO OPEN ") } else { String::new() };
+    let taken = right.iter().map(Span::width).sum::<usize>() + undo.len() + rto_text.len();
     let room = usize::from(width).saturating_sub(taken);
+    // The checklist says it whole.
+    let title = format!(" {} ", text::fit(&title, room.saturating_sub(4)));
+    let room = room.saturating_sub(title.width());
+    let mut left =
+        vec![Span::styled(title, theme.style(Role::Title)), Span::styled(undo, theme.style(Role::Warn))];
     left.push(Span::styled(elapsed(model, facts, room), theme.style(Role::Text)));
     left.push(Span::styled(rto_text, theme.style(if late { Role::Danger } else { Role::Text })));
     ends(left, right, width)
 }
 
-/// How long ago it was declared, noticed and began: as many of them as fit, the beginning longest.
+/// How long ago it was declared, noticed and began: as many of them as fit, what is known before what is not.
 fn elapsed(model: &Model, facts: &Facts, room: usize) -> String {
     let since = |at| clock::minutes(model.now - at);
     let declared = format!("declared {} ago", since(facts.opened_at));
     let noticed = facts.detected_at.map(|at| format!("noticed {} ago", since(at)));
-    let began = facts.disrupted_at.map_or("began: not known".into(), |at| format!("began {} ago", since(at)));
-    let all = [Some(declared), noticed, Some(began)];
-    let parts: Vec<String> = all.into_iter().flatten().collect();
-    (0..parts.len())
-        .filter_map(|n| parts.get(n..))
-        .map(|parts| format!("· {} · ", parts.join(" · ")))
-        .find(|text| text.width() <= room)
-        .unwrap_or_else(|| "· ".into())
+    let began = facts.disrupted_at.map(|at| format!("began {} ago", since(at)));
+    let not_known = began.is_none().then(|| "began: not known".to_owned());
+    let oldest = began.clone().or_else(|| noticed.clone()).unwrap_or_else(|| declared.clone());
+    let choices: [Vec<String>; 3] = [
+        [Some(declared), noticed.clone(), began.clone(), not_known.clone()].into_iter().flatten().collect(),
+        [noticed, began, not_known].into_iter().flatten().collect(),
+        vec![oldest],
+    ];
+    let texts = choices.iter().map(|parts| format!("· {} · ", parts.join(" · ")));
+    texts.into_iter().find(|text| text.width() <= room).unwrap_or_else(|| "· ".into())
 }
 
-fn update_due<'a>(model: &Model, theme: &Theme) -> Vec<Span<'a>> {
+fn update_due<'a>(model: &Model, theme: &Theme, width: u16) -> Vec<Span<'a>> {
     let Some(due) = model.session.as_ref().and_then(|s| s.update_due()) else { return Vec::new() };
     let late = due <= model.now;
-    let words = if late {
-        format!(" UPDATE OVERDUE since {} ", clock::london_hm(due))
-    } else {
-        format!(" update due {} ", clock::london_hm(due))
+    let at = clock::london_hm(due);
+    let words = match (late, width < 56) {
+        (true, false) => format!(" UPDATE OVERDUE since {at} "),
+        (false, false) => format!(" update due {at} "),
+        (true, true) => format!(" OVERDUE {at}"),
+        (false, true) => format!(" due {at}"),
     };
     vec![Span::styled(words, theme.style(if late { Role::Warn } else { Role::Dim }))]
 }
@@ -147,8 +156,12 @@ enum Words {
     Names,
     /// Short names, the kind of trouble, its age and the next try.
     Short,
+    /// The same without the next try.
+    Kind,
     /// Shortest names, the kind of trouble and its age.
     Tight,
+    /// Shortest names and the kind of trouble.
+    Least,
 }
 
 fn sources<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
@@ -156,7 +169,7 @@ fn sources<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     let (bad, good): (Vec<_>, Vec<_>) = Source::ALL.into_iter().partition(|s| model.unwell(*s));
     let wide = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
     let most = usize::from(width);
-    for words in [Words::All, Words::Names, Words::Short, Words::Tight] {
+    for words in [Words::All, Words::Names, Words::Short, Words::Kind, Words::Tight, Words::Least] {
         let troubles = bad.iter().flat_map(|s| trouble(model, theme, *s, words, most));
         let spans: Vec<_> = troubles.chain(good.iter().flat_map(|s| well(model, theme, *s, words))).collect();
         if (words > Words::All || width >= 100) && wide(&spans) <= most {
@@ -164,11 +177,11 @@ fn sources<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
         }
     }
     // Every source keeps its state; the reasons share what is left.
-    let good: Vec<_> = good.iter().flat_map(|s| well(model, theme, *s, Words::Tight)).collect();
+    let good: Vec<_> = good.iter().flat_map(|s| well(model, theme, *s, Words::Least)).collect();
     let mut room = most.saturating_sub(wide(&good));
     let mut spans = Vec::new();
     for (n, source) in bad.iter().enumerate() {
-        let shown = trouble(model, theme, *source, Words::Tight, room / (bad.len() - n));
+        let shown = trouble(model, theme, *source, Words::Least, room / (bad.len() - n));
         room = room.saturating_sub(wide(&shown));
         spans.extend(shown);
     }
@@ -180,11 +193,13 @@ fn sources<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
 fn trouble<'a>(model: &Model, theme: &Theme, source: Source, words: Words, width: usize) -> Vec<Span<'a>> {
     let (name, standing) = match words {
         Words::All | Words::Names => (format!(" ! {} ", source.word()), model.standing(source)),
-        Words::Short => (format!(" ! {} ", source.short()), model.standing_short(source, true)),
-        Words::Tight => (format!(" !{} ", source.shortest()), model.standing_short(source, false)),
+        Words::Short => (format!(" ! {} ", source.short()), model.standing_short(source, Detail::Next)),
+        Words::Kind => (format!(" ! {} ", source.short()), model.standing_short(source, Detail::Age)),
+        Words::Tight => (format!(" !{} ", source.shortest()), model.standing_short(source, Detail::Age)),
+        Words::Least => (format!(" !{} ", source.shortest()), model.standing_short(source, Detail::Kind)),
     };
     let room = width.saturating_sub(name.len() + 1);
-    let standing = if words == Words::Tight { text::fit(&standing, room) } else { standing };
+    let standing = if words == Words::Least { text::fit(&standing, room) } else { standing };
     vec![
         Span::styled(name, theme.style(Role::Warn)),
         Span::styled(format!("{standing} "), theme.style(Role::Stale)),
@@ -201,14 +216,14 @@ fn well<'a>(model: &Model, theme: &Theme, source: Source, words: Words) -> Vec<S
     let down = health.is_some_and(|h| !h.is_up());
     let name = match words {
         Words::All | Words::Names => source.word(),
-        Words::Short => source.short(),
-        Words::Tight => source.shortest(),
+        Words::Short | Words::Kind => source.short(),
+        Words::Tight | Words::Least => source.shortest(),
     };
     let shown = match health {
         Some(health) => {
             let state = health.word().to_uppercase();
             let status = health.status.map_or_else(|| "no answer".into(), |s| s.to_string());
-            if words < Words::Short || down {
+            if words < Words::Short || (down && words < Words::Least) {
                 format!("{name} {state} ({status})")
             } else {
                 format!("{name} {state}")
@@ -217,7 +232,7 @@ fn well<'a>(model: &Model, theme: &Theme, source: Source, words: Words) -> Vec<S
         None if words == Words::All => format!("{name} {}", model.standing(source)),
         None => name.to_owned(),
     };
-    let blank = if words == Words::Tight { "" } else { " " };
+    let blank = if words >= Words::Tight { "" } else { " " };
     vec![
         Span::styled(format!(" {sign}{blank}"), theme.style(if down { Role::Warn } else { role })),
         Span::styled(format!("{shown}{blank}"), theme.style(if down { Role::Warn } else { Role::Dim })),
@@ -285,12 +300,18 @@ pub fn toast(model: &Model, theme: &Theme, footer: Rect, frame: &mut Frame<'_>) 
         _ => String::new(),
     };
     let lines = super::parts::wrap(&format!("{sign} {}{tail}", message.text), footer.width.saturating_sub(2));
-    let height = (lines.len() as u16).clamp(1, 4);
+    let height = (lines.len() as u16).clamp(1, TOAST_LINES);
+    let cut = lines.len() > usize::from(TOAST_LINES);
     let y = (footer.y + 1).saturating_sub(height);
     let area = Rect::new(footer.x, y, footer.width, height);
     frame.render_widget(ratatui::widgets::Clear, area);
     for (n, line) in lines.iter().take(usize::from(height)).enumerate() {
-        let shown = format!(" {}", text::clean(line));
+        let mut shown = format!(" {}", text::clean(line));
+        if cut && n + 1 == usize::from(height) {
+            let more = format!("… M shows all{tail}");
+            shown =
+                format!("{}{more}", text::fit(&shown, usize::from(area.width).saturating_sub(more.width())));
+        }
         put(
             Line::styled(super::parts::cell(&shown, usize::from(area.width)), theme.style(role)),
             nth(area, n as u16),

@@ -164,7 +164,7 @@ fn a_filter_on_a_field_that_no_row_has_says_so() {
     let mut kit = Kit::live();
     kit.keys("2 /").text("statsu:ready").keys("enter");
     assert_eq!(kit.toast(), "No field is called `statsu` here; did you mean `status:`?");
-    kit.keys("4 /").text("zebra:1").keys("enter");
+    kit.keys("7 /").text("zebra:1").keys("enter");
     assert_eq!(kit.toast(), "No field is called `zebra` here; there is what, who.");
 }
 

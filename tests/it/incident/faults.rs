@@ -20,11 +20,19 @@ fn header(screen: &Screen) -> String {
     rows(screen).swap_remove(2)
 }
 
-/// True if the header says of a source how old its data are, when it is asked again, and `why`.
+/// True if the header says that a source is in trouble and how old its data are, and somebody (where the header has no
+/// room for more than the kind of trouble, the source's pane) when it is asked again, and `why`.
 fn tells(screen: &Screen, source: &str, why: &str) -> bool {
     let line = header(screen);
-    let Some((_, about)) = line.split_once(&format!("! {source} ")) else { return false };
-    about.contains(" old, retry in ") && about.contains(&format!(": {why}"))
+    let short = match source {
+        "kubernetes" => "k8s",
+        "azure" => "az",
+        other => other,
+    };
+    let names = [format!("! {source} "), format!("! {short} "), format!("!{short} ")];
+    let about = names.iter().find_map(|name| line.split_once(name).map(|(_, about)| about));
+    about.is_some_and(|about| about.contains(" old"))
+        && rows(screen).iter().any(|row| row.contains(" old, retry in ") && row.contains(&format!(": {why}")))
 }
 
 /// Both deployments with the counts that they had before.

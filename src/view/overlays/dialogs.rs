@@ -11,7 +11,7 @@ use crate::core::overlays::ledger::Ledger;
 use crate::core::overlays::opening::Opening;
 use crate::core::overlays::palette::Palette;
 use crate::core::overlays::prompt::Prompt;
-use crate::domain::clock;
+use crate::domain::{clock, text};
 use crate::incident::words::captured;
 use crate::view::parts::{cell, cell_right, highlight, hint, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
@@ -24,6 +24,7 @@ pub fn palette(model: &Model, theme: &Theme, it: &Palette, frame: &mut Frame<'_>
     let found = it.matches(model);
     let first = (it.selected + 1).saturating_sub(usize::from(rows.height));
     let buffer = frame.buffer_mut();
+    let summary = usize::from(rows.width).saturating_sub(32);
     if found.is_empty() {
         put(Line::styled("No command matches.", theme.style(Role::Dim)), rows, buffer);
     }
@@ -33,7 +34,7 @@ pub fn palette(model: &Model, theme: &Theme, it: &Palette, frame: &mut Frame<'_>
         let line = Line::from(vec![
             Span::styled(cell(&name, 24), theme.style(Role::Text)),
             Span::styled(cell_right(&key, 6), theme.style(Role::Key)),
-            Span::styled(format!("  {}", spec.summary), theme.style(Role::Dim)),
+            Span::styled(format!("  {}", text::fit(spec.summary, summary)), theme.style(Role::Dim)),
         ]);
         put(line, nth(rows, n as u16), buffer);
         if first + n == it.selected {

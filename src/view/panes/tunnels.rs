@@ -10,7 +10,7 @@ use crate::core::panes::PaneId;
 use crate::core::panes::tunnels::{self, Row};
 use crate::core::tunnel::ends_at;
 use crate::domain::{Orphan, ServerClass, Tunnel, TunnelState, clock, text};
-use crate::view::parts::{cell, cell_right, highlight, nth, put, row_style};
+use crate::view::parts::{cell, cell_right, draw_rows, nth, put, row_style};
 use crate::view::theme::{Role, Theme};
 
 /// The columns between the server's name and the state, the most wanted first, where there is room for them.
@@ -35,19 +35,12 @@ pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
     let body = Rect::new(area.x, area.y + top, area.width, lines - detail);
     put(head(theme, area.width), nth(area, 0), buffer);
     let list = &model.panes.tunnels;
-    for (n, row) in rows.iter().skip(list.top).take(usize::from(body.height)).enumerate() {
-        let line = nth(body, n as u16);
-        let drawn = match row {
-            Row::Tunnel(id) => tunnels::tunnel(model, *id).map(|t| tunnel_row(model, theme, t, area.width)),
-            Row::Orphan(namespace, pod) => {
-                tunnels::orphan(model, namespace, pod).map(|o| orphan_row(model, theme, o))
-            }
-        };
-        put(drawn.unwrap_or_default(), line, buffer);
-        if list.selected.as_ref() == Some(row) {
-            highlight(line, row_style(theme, true, focused), buffer);
+    draw_rows(list, &rows, body, row_style(theme, true, focused), buffer, |row| match row {
+        Row::Tunnel(id) => tunnels::tunnel(model, *id).map(|t| tunnel_row(model, theme, t, area.width)),
+        Row::Orphan(namespace, pod) => {
+            tunnels::orphan(model, namespace, pod).map(|o| orphan_row(model, theme, o))
         }
-    }
+    });
     let below = Rect::new(area.x, body.y + body.height, area.width, detail);
     let particulars = match (tunnels::selected(model), tunnels::selected_orphan(model)) {
         (Some(tunnel), _) => details(model, theme, tunnel),

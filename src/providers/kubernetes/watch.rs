@@ -234,6 +234,10 @@ impl<L: Lean> Watch<L> {
                     }
                     self.proved(&mut proved);
                     due = Instant::now() + IDLE;
+                    // A timer that is pushed on before it fires wakes nobody; not for every line of a busy watch.
+                    if due > timer.deadline() + IDLE / 2 {
+                        timer.as_mut().reset(due);
+                    }
                 }
                 _ = self.resume.changed() => return Ok(End::Over),
                 () = &mut timer => {

@@ -2,6 +2,7 @@
 //! are the house, and `tests/it/house.rs` holds who may know whom.
 
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod core;
 pub mod domain;

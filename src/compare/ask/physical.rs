@@ -1,0 +1,143 @@
+//! T1 to T3 of the physical path. A row version is where it lies and who wrote it: (ctid, xmin); its fingerprint is
+//! `hashtidextended(ctid, xmin)`. Sequential scans on live (they use a small ring of buffers), TID ranges on the copy.
+
+use std::fmt::Write;
+
+use super::and;
+
+/// `xmin` as a number, without the cost of its text. `age` counts from the transaction that is next; both wrap at 2^32.
+/// Identifiers below 3 are all "frozen" or older, and come out as 2.
+const XMIN: &str = "CASE WHEN age(xmin) = 2147483647 THEN 2 \
+    ELSE ((SELECT 3::int8 + age('3'::xid)) - age(xmin)) & 4294967295 END";
+
+/// Fingerprint of a row version, an `int8`.
+pub fn fingerprint() -> String {
+    format!("hashtidextended(ctid, {XMIN})")
+}
+
+/// A table to be scanned: its quoted name, and the caller's condition.
+#[derive(Debug, Clone, Copy)]
+pub struct Scan<'a> {
+    pub table: &'a str,
+    pub filter: Option<&'a str>,
+}
+
+/// T1: one row (number, count, fingerprint, age of the youngest writer) for each table, `number` being its number in
+/// `scans`. Sequential scans. Without `ages` the last is 0.
+pub fn overview(scans: &[(u32, Scan<'_>)], ages: bool) -> String {
+    let h = fingerprint();
+    let age = if ages { YOUNGEST } else { "0::int8" };
+    let one = |(id, scan): &(u32, Scan<'_>)| {
+        format!(
+            "SELECT {id}::int8, count(*)::int8, coalesce(bit_xor({h}), 0), {age} FROM {} WHERE true{}",
+            scan.table,
+            and(scan.filter)
+        )
+    };
+    scans.iter().map(one).collect::<Vec<_>>().join("\nUNION ALL ")
+}
+
+/// T2 by one sequential scan: (bucket, count, fingerprint) of buckets of `width` blocks; empty ones do not come.
+pub fn buckets_by_scan(scan: Scan<'_>, blocks: u64, width: u64) -> String {
+    format!(
+        "SELECT width_bucket(ctid, (SELECT coalesce(array_agg(format('(%s,0)', g)::tid ORDER BY g), '{{}}') \
+         FROM generate_series({width}::int8, {}, {width}) g))::int8, count(*)::int8, bit_xor({}) FROM {} WHERE true{} GROUP BY 1",
+        blocks.saturating_sub(1),
+        fingerprint(),
+        scan.table,
+        and(scan.filter)
+    )
+}
+
+/// The rows of blocks `from` to before `to`. The aggregate around it keeps the planner from flattening it into a nested
+/// loop over sequential scans.
+fn range(scan: Scan<'_>, from: &str, to: &str) -> String {
+    let fence = |at: &str| format!("format('(%s,0)', {at})::tid");
+    format!("FROM {} WHERE ctid >= {} AND ctid < {}{}", scan.table, fence(from), fence(to), and(scan.filter))
+}
+
+/// T2 by TID ranges, in order: (bucket, count, fingerprint, age of the youngest writer) of the buckets that begin in
+/// blocks `from` to before `to`, `from` a multiple of `width`. Without `ages` the last is 0: it costs a little.
+pub fn buckets_by_range(scan: Scan<'_>, from: u64, to: u64, width: u64, ages: bool) -> String {
+    format!(
+        "SELECT g / {width}, y.n, y.h, y.a FROM generate_series({from}::int8, {}, {width}) g, \
+         LATERAL (SELECT count(*)::int8 n, coalesce(bit_xor({}), 0) h, {} a {}) y",
+        to.saturating_sub(1),
+        fingerprint(),
+        if ages { YOUNGEST } else { "0::int8" },
+        range(scan, "g", &format!("g + {width}"))
+    )
+}
+
+/// Age of the youngest writer, in transactions.
+const YOUNGEST: &str = "coalesce(min(age(xmin)), 2147483647)::int8";
+
+/// Two bytes of fingerprint for each block of the given buckets: (bucket, bytes).
+pub fn blocks(scan: Scan<'_>, buckets: &[u64], width: u64) -> String {
+    format!(
+        "SELECT g, (SELECT string_agg(substr(int8send(y.h), 7, 2), ''::bytea ORDER BY b) \
+         FROM generate_series(g * {width}, g * {width} + {}) b, \
+         LATERAL (SELECT coalesce(bit_xor({}) # count(*)::int8, 0) h {}) y) FROM unnest({}) g",
+        width.saturating_sub(1),
+        fingerprint(),
+        range(scan, "b", "b + 1"),
+        numbers(buckets)
+    )
+}
+
+/// T3: the row versions of whole blocks: (block, 14 bytes for each version: offset 2, xmin 4, fingerprint 8).
+pub fn versions(scan: Scan<'_>, blocks: &[u64]) -> String {
+    format!(
+        "SELECT b, (SELECT string_agg(substr(tidsend(ctid), 5, 2) || xidsend(xmin) || int8send({}), ''::bytea) {}) \
+         FROM unnest({}) b",
+        fingerprint(),
+        range(scan, "b", "b + 1"),
+        numbers(blocks)
+    )
+}
+
+/// For the gate of young rows: (writer, 6 bytes of its first row's ctid, of its last) for each transaction not older than
+/// `age`, youngest first, in the given buckets.
+pub fn young(scan: Scan<'_>, buckets: &[u64], width: u64, age: u64, limit: usize) -> String {
+    format!(
+        "SELECT y.x, tidsend(min(y.first)), tidsend(max(y.last)) FROM unnest({}) g, LATERAL (\
+         SELECT xmin::text::int8 x, min(ctid) first, max(ctid) last {} AND age(xmin) <= {age} GROUP BY 1) y \
+         GROUP BY 1 ORDER BY 1 DESC LIMIT {limit}",
+        numbers(buckets),
+        range(scan, &format!("g * {width}"), &format!("(g + 1) * {width}"))
+    )
+}
+
+/// An `int8[]` literal.
+pub fn numbers<T: std::fmt::Display>(all: &[T]) -> String {
+    let mut out = String::from("'{");
+    for (i, n) in all.iter().enumerate() {
+        let _ = write!(out, "{}{n}", if i == 0 { "" } else { "," });
+    }
+    out.push_str("}'::int8[]");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCAN: Scan<'static> = Scan { table: "ONLY \"s\".\"t\"", filter: None };
+
+    #[test]
+    fn an_overview_asks_all_tables_at_once() {
+        let sql = overview(&[(0, SCAN), (7, Scan { filter: Some("a > 1 -- x"), ..SCAN })], true);
+        assert_eq!(sql.matches("UNION ALL").count(), 1);
+        assert!(sql.contains("SELECT 7::int8") && sql.ends_with("WHERE true AND (a > 1 -- x\n)"), "{sql}");
+    }
+
+    #[test]
+    fn ranges_stand_under_an_aggregate() {
+        let sql = buckets_by_range(SCAN, 0, 128, 64, false);
+        assert!(
+            sql.contains("generate_series(0::int8, 127, 64)") && sql.contains("LATERAL (SELECT count(*)")
+        );
+        assert_eq!(numbers(&[3_u64, 4]), "'{3,4}'::int8[]");
+        assert_eq!(numbers::<u64>(&[]), "'{}'::int8[]");
+    }
+}

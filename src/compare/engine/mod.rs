@@ -1,0 +1,78 @@
+//! Runs the comparison: opens the sessions, asks, reads, tells. The only part of `compare` that does anything; what it
+//! asks and what answers mean is decided elsewhere. At most two connections to live, one of which compares; results leave
+//! through a bounded channel. When a connection is cut, the table at hand begins again; finished tables stay.
+
+mod fetch;
+mod finish;
+mod logical;
+mod one_side;
+mod overview;
+mod pace;
+mod physical;
+mod run;
+mod session;
+mod sides;
+mod table;
+mod young;
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+
+use super::link::Connect;
+use super::model::{Event, Options, Side, Summary};
+
+pub use run::run;
+
+/// Why a comparison, or a part of it, ended early.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CompareError {
+    #[error("cannot connect to the {side} database: {why}")]
+    Connect { side: Side, why: String },
+    /// A connection went away; trying again may help.
+    #[error("the connection to the {side} database was cut while it was asked for {what}: {why}")]
+    Cut { side: Side, what: &'static str, why: String },
+    /// The server refused a statement.
+    #[error("the {side} database refuses to tell {what}: {why} ({code})")]
+    Refused { side: Side, what: &'static str, why: String, code: String },
+    #[error("the {side} database's answer for {what} was not understood: {why}")]
+    Garbled { side: Side, what: &'static str, why: String },
+    #[error(
+        "both addresses lead to the same database {database}: nothing to compare; give the restored server"
+    )]
+    OneServer { database: String },
+    #[error("the {side} database is PostgreSQL {version}: comparing needs 14 or newer")]
+    TooOld { side: Side, version: String },
+    #[error("no table matches; see --table and --exclude")]
+    NoTable,
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl CompareError {
+    /// Another connection may do better.
+    fn is_cut(&self) -> bool {
+        matches!(self, CompareError::Cut { .. })
+    }
+}
+
+/// Where to connect, what to compare, whom to tell.
+pub struct Job {
+    pub live: Arc<dyn Connect>,
+    pub restored: Arc<dyn Connect>,
+    pub options: Options,
+    /// News, in order. The comparison waits for its reader; when nobody reads any more it ends.
+    pub events: mpsc::Sender<Event>,
+    /// Becomes true to cancel: on the servers too.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// The end of a comparison.
+pub type Outcome = Result<Summary, CompareError>;

@@ -1,0 +1,156 @@
+//! One table at work: its names on both sides, its plan, and what is asked of it in SQL.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{mpsc, watch};
+
+use super::pace::Pace;
+use super::session::Session;
+use crate::compare::ask::content::Shared;
+use crate::compare::ask::physical::Scan;
+use crate::compare::ask::rows::Place;
+use crate::compare::ask::{self};
+use crate::compare::catalogue::{Column, Relation};
+use crate::compare::gates::{Ground, Plan};
+use crate::compare::join::Joined;
+use crate::compare::model::{Counts, Event, Options, Progress, Side, TableId};
+
+/// Whom to tell, and where we stand. When the reader is slow, we wait: nothing piles up.
+pub struct Teller {
+    pub events: mpsc::Sender<Event>,
+    pub progress: Mutex<Progress>,
+}
+
+impl Teller {
+    pub async fn tell(&self, event: Event) {
+        // A reader that went away is noticed by the run itself.
+        let _ = self.events.send(event).await;
+    }
+
+    /// Says something to know; dropped if the reader is behind.
+    pub fn note(&self, text: String) {
+        let _ = self.events.try_send(Event::Note { text });
+    }
+
+    /// Counts bytes of tables as looked at; tells if the reader keeps up.
+    pub fn advance(&self, bytes: u64) {
+        let progress = {
+            let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            progress.done = (progress.done + bytes).min(progress.total);
+            progress.clone()
+        };
+        let _ = self.events.try_send(Event::Progress { progress });
+    }
+
+    pub fn with(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Everything that comparing a table needs.
+pub struct Asking<'a> {
+    pub live: &'a Session,
+    pub restored: &'a Session,
+    pub second: Option<&'a Session>,
+    pub options: &'a Options,
+    pub ground: &'a Ground,
+    pub pace: &'a Pace,
+    pub tell: &'a Teller,
+    pub stop: &'a watch::Receiver<bool>,
+}
+
+impl Asking<'_> {
+    pub fn session(&self, side: Side) -> &Session {
+        match side {
+            Side::Live => self.live,
+            Side::Restored => self.restored,
+        }
+    }
+}
+
+/// A table that both sides have, ready to be asked.
+pub struct Table {
+    pub id: TableId,
+    pub live: Relation,
+    pub restored: Relation,
+    pub plan: Plan,
+    quoted: [String; 2],
+    filter: Option<String>,
+}
+
+impl Table {
+    pub fn new(id: TableId, live: Relation, restored: Relation, plan: Plan, options: &Options) -> Table {
+        let quoted = [ask::table(&live.table()), ask::table(&restored.table())];
+        Table { id, live, restored, plan, quoted, filter: options.filter.clone() }
+    }
+
+    pub fn scan(&self, side: Side) -> Scan<'_> {
+        let [live, restored] = &self.quoted;
+        Scan { table: if side == Side::Live { live } else { restored }, filter: self.filter.as_deref() }
+    }
+
+    pub fn relation(&self, side: Side) -> &Relation {
+        if side == Side::Live { &self.live } else { &self.restored }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.live.bytes.max(self.restored.bytes)
+    }
+
+    /// The key as SQL, `NULL` without one.
+    pub fn key(&self, side: Side) -> String {
+        let key = self.plan.key.as_ref();
+        key.map_or_else(|| "NULL::int8".to_owned(), |k| k.expression(self.plan.agreement, pick(side)))
+    }
+
+    /// Hash of all shared columns as SQL.
+    pub fn content(&self, side: Side) -> String {
+        self.plan.agreement.hash(&self.plan.shared, pick(side))
+    }
+
+    pub fn columns(&self, side: Side) -> impl Iterator<Item = &Column> {
+        let pick = pick(side);
+        self.plan.shared.iter().map(move |s| pick(s))
+    }
+}
+
+/// Chooses one side's column of a shared one.
+pub fn pick(side: Side) -> impl Fn(&Shared) -> &Column {
+    move |shared| if side == Side::Live { &shared.live } else { &shared.restored }
+}
+
+/// How a found row can be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum At {
+    Place(Place),
+    /// By its key, or without one by its content.
+    Name,
+}
+
+/// What differs in a table.
+#[derive(Debug, Default)]
+pub struct Differences {
+    pub rows_live: u64,
+    pub rows_restored: u64,
+    pub counts: Counts,
+    pub joined: Vec<Joined<At>>,
+    pub notes: Vec<String>,
+}
+
+impl Differences {
+    /// All `rows` rows are the same.
+    pub fn none(rows: u64) -> Differences {
+        Differences { rows_live: rows, rows_restored: rows, counts: Counts::NONE, ..Differences::default() }
+    }
+}
+
+/// How comparing a table by one path ended.
+#[derive(Debug)]
+pub enum Compared {
+    Done(Differences),
+    /// This path does not hold: take the next one.
+    Fallback {
+        why: String,
+        young: bool,
+    },
+}

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. Parses, hands over, prints, picks the exit code.
 
 pub mod cockpit;
+pub mod compare;
 pub mod incident;
 mod out;
 pub mod report;
@@ -47,6 +48,8 @@ pub enum Command {
     Report(report::ReportArgs),
     /// List, show and check runbooks
     Runbook(runbook::RunbookArgs),
+    /// Compare a live database with a restored copy; read-only on both
+    Compare(compare::CompareArgs),
     /// What the panes know, once, for scripts
     Status(status::StatusArgs),
 }
@@ -58,6 +61,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Incident(args)) => incident::run(args),
         Some(Command::Report(args)) => report::run(args),
         Some(Command::Runbook(args)) => runbook::run(&cli.global, args),
+        Some(Command::Compare(args)) => compare::run(&cli.global, args),
         Some(Command::Status(args)) => status::run(&cli.global, args),
         None => cockpit::run(&cli.global, &cli.cockpit),
     }

@@ -103,7 +103,9 @@ impl Ground {
                 gates.iter().filter(|g| !g.passed).map(|g| format!("{}: {}", word(g.gate), g.saw)).collect();
             return Err(format!("the physical path is not open ({}); try --mode auto", said.join("; ")));
         }
-        let path = choose(&failed, key.is_some());
+        // Changing a column's type writes every row again.
+        let retyped = shared.iter().any(|s| s.live.type_oid != s.restored.type_oid);
+        let path = choose(&failed, key.is_some(), retyped);
         let why = match failed.first() {
             None => "same files: every gate holds".to_owned(),
             Some(first) => format!("{}: {}", word(*first), reason(*first)),
@@ -121,12 +123,14 @@ impl Plan {
 }
 
 /// A rewrite keeps each row's writer, unless it changes the rows: only these gates may fail for (key, xmin).
-fn choose(failed: &[GateName], keyed: bool) -> Path {
+fn choose(failed: &[GateName], keyed: bool, retyped: bool) -> Path {
     let rewritten =
         |g: &GateName| matches!(g, GateName::RelationOid | GateName::Filenode | GateName::CatalogueRow);
     match failed {
         [] => Path::Physical,
-        all if keyed && all.iter().all(rewritten) && !all.contains(&GateName::RelationOid) => Path::KeyXmin,
+        all if keyed && !retyped && all.iter().all(rewritten) && !all.contains(&GateName::RelationOid) => {
+            Path::KeyXmin
+        }
         _ if keyed => Path::Content,
         _ => Path::ContentCounts,
     }

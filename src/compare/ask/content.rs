@@ -56,7 +56,7 @@ impl Agreement {
 /// The key of a row as one `int8`: the key itself if it is one integer, else a hash of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
-    Integer(Shared),
+    Integer(Box<Shared>),
     Hashed(Vec<Shared>),
 }
 
@@ -66,7 +66,9 @@ impl Key {
         let integer = |c: &Column| matches!(c.type_oid, 20 | 21 | 23);
         match columns.as_slice() {
             [] => None,
-            [one] if integer(&one.live) && integer(&one.restored) => Some(Key::Integer(one.clone())),
+            [one] if integer(&one.live) && integer(&one.restored) => {
+                Some(Key::Integer(Box::new(one.clone())))
+            }
             _ => Some(Key::Hashed(columns)),
         }
     }
@@ -95,7 +97,7 @@ impl Key {
 
     pub fn columns(&self) -> &[Shared] {
         match self {
-            Key::Integer(one) => std::slice::from_ref(one),
+            Key::Integer(one) => std::slice::from_ref(one.as_ref()),
             Key::Hashed(all) => all,
         }
     }

@@ -10,6 +10,10 @@ use super::and;
 const XMIN: &str = "CASE WHEN age(xmin) = 2147483647 THEN 2 \
     ELSE ((SELECT 3::int8 + age('3'::xid)) - age(xmin)) & 4294967295 END";
 
+/// Names of ours that stand where the table's columns can be seen: no column is called so.
+const BUCKET: &str = "drtui__bucket";
+const BLOCK: &str = "drtui__block";
+
 /// Fingerprint of a row version, an `int8`.
 pub fn fingerprint() -> String {
     format!("hashtidextended(ctid, {XMIN})")
@@ -60,12 +64,12 @@ fn range(scan: Scan<'_>, from: &str, to: &str) -> String {
 /// blocks `from` to before `to`, `from` a multiple of `width`. Without `ages` the last is 0: it costs a little.
 pub fn buckets_by_range(scan: Scan<'_>, from: u64, to: u64, width: u64, ages: bool) -> String {
     format!(
-        "SELECT g / {width}, y.n, y.h, y.a FROM generate_series({from}::int8, {}, {width}) g, \
+        "SELECT {BUCKET} / {width}, y.n, y.h, y.a FROM generate_series({from}::int8, {}, {width}) {BUCKET}, \
          LATERAL (SELECT count(*)::int8 n, coalesce(bit_xor({}), 0) h, {} a {}) y",
         to.saturating_sub(1),
         fingerprint(),
         if ages { YOUNGEST } else { "0::int8" },
-        range(scan, "g", &format!("g + {width}"))
+        range(scan, BUCKET, &format!("{BUCKET} + {width}"))
     )
 }
 
@@ -75,12 +79,12 @@ const YOUNGEST: &str = "coalesce(min(age(xmin)), 2147483647)::int8";
 /// Two bytes of fingerprint for each block of the given buckets: (bucket, bytes).
 pub fn blocks(scan: Scan<'_>, buckets: &[u64], width: u64) -> String {
     format!(
-        "SELECT g, (SELECT string_agg(substr(int8send(y.h), 7, 2), ''::bytea ORDER BY b) \
-         FROM generate_series(g * {width}, g * {width} + {}) b, \
-         LATERAL (SELECT coalesce(bit_xor({}) # count(*)::int8, 0) h {}) y) FROM unnest({}) g",
+        "SELECT {BUCKET}, (SELECT string_agg(substr(int8send(y.h), 7, 2), ''::bytea ORDER BY {BLOCK}) \
+         FROM generate_series({BUCKET} * {width}, {BUCKET} * {width} + {}) {BLOCK}, \
+         LATERAL (SELECT coalesce(bit_xor({}) # count(*)::int8, 0) h {}) y) FROM unnest({}) {BUCKET}",
         width.saturating_sub(1),
         fingerprint(),
-        range(scan, "b", "b + 1"),
+        range(scan, BLOCK, &format!("{BLOCK} + 1")),
         numbers(buckets)
     )
 }
@@ -88,10 +92,10 @@ pub fn blocks(scan: Scan<'_>, buckets: &[u64], width: u64) -> String {
 /// T3: the row versions of whole blocks: (block, 14 bytes for each version: offset 2, xmin 4, fingerprint 8).
 pub fn versions(scan: Scan<'_>, blocks: &[u64]) -> String {
     format!(
-        "SELECT b, (SELECT string_agg(substr(tidsend(ctid), 5, 2) || xidsend(xmin) || int8send({}), ''::bytea) {}) \
-         FROM unnest({}) b",
+        "SELECT {BLOCK}, (SELECT string_agg(substr(tidsend(ctid), 5, 2) || xidsend(xmin) || int8send({}), ''::bytea) {}) \
+         FROM unnest({}) {BLOCK}",
         fingerprint(),
-        range(scan, "b", "b + 1"),
+        range(scan, BLOCK, &format!("{BLOCK} + 1")),
         numbers(blocks)
     )
 }
@@ -100,11 +104,11 @@ pub fn versions(scan: Scan<'_>, blocks: &[u64]) -> String {
 /// `age`, youngest first, in the given buckets.
 pub fn young(scan: Scan<'_>, buckets: &[u64], width: u64, age: u64, limit: usize) -> String {
     format!(
-        "SELECT y.x, tidsend(min(y.first)), tidsend(max(y.last)) FROM unnest({}) g, LATERAL (\
+        "SELECT y.x, tidsend(min(y.first)), tidsend(max(y.last)) FROM unnest({}) {BUCKET}, LATERAL (\
          SELECT xmin::text::int8 x, min(ctid) first, max(ctid) last {} AND age(xmin) <= {age} GROUP BY 1) y \
          GROUP BY 1 ORDER BY 1 DESC LIMIT {limit}",
         numbers(buckets),
-        range(scan, &format!("g * {width}"), &format!("(g + 1) * {width}"))
+        range(scan, &format!("{BUCKET} * {width}"), &format!("({BUCKET} + 1) * {width}"))
     )
 }
 
@@ -135,7 +139,8 @@ mod tests {
     fn ranges_stand_under_an_aggregate() {
         let sql = buckets_by_range(SCAN, 0, 128, 64, false);
         assert!(
-            sql.contains("generate_series(0::int8, 127, 64)") && sql.contains("LATERAL (SELECT count(*)")
+            sql.contains("generate_series(0::int8, 127, 64) drtui__bucket")
+                && sql.contains("LATERAL (SELECT count(*)")
         );
         assert_eq!(numbers(&[3_u64, 4]), "'{3,4}'::int8[]");
         assert_eq!(numbers::<u64>(&[]), "'{}'::int8[]");

@@ -44,14 +44,16 @@ pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, Com
                 };
                 found.joined = join::join(live, restored);
                 found.counts = join::count(&found.joined);
-                return Ok(Compared::Done(found));
+                return Ok(Compared::Done(Box::new(found)));
             }
             None if by_writer && log2 + STEP > LARGEST => {
                 let why = "file: the table was rewritten and its rows did not keep their writers".to_owned();
                 return Ok(Compared::Fallback { why, young: false });
             }
             None if log2 + STEP <= LARGEST && apart < 1 << (log2 + STEP) => log2 += STEP,
-            None => return estimate_by_sample(asking, table, found).await.map(Compared::Done),
+            None => {
+                return estimate_by_sample(asking, table, found).await.map(|f| Compared::Done(Box::new(f)));
+            }
         }
     }
 }

@@ -44,13 +44,13 @@ pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, Com
     let mut found = Differences { rows_live, rows_restored, ..Differences::default() };
     found.counts.exact = true;
     if differing.is_empty() {
-        return Ok(Compared::Done(found));
+        return Ok(Compared::Done(Box::new(found)));
     }
     let suspects = differing_blocks(asking, table, &differing, width).await?;
     let per_block = (rows_live.max(rows_restored) / blocks.max(1)).max(1);
     let versions: u64 = suspects.values().map(|b| b.len() as u64).sum::<u64>() * per_block;
     if versions > MOST || (versions > MANY && versions * 10 > rows_live.max(rows_restored)) {
-        return logical::estimate(asking, table, found).await.map(Compared::Done);
+        return logical::estimate(asking, table, found).await.map(|f| Compared::Done(Box::new(f)));
     }
     let only = match versions_apart(asking, table, suspects, width, &live, &restored).await? {
         Some(only) => only,
@@ -65,7 +65,7 @@ pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, Com
     )?;
     found.joined = join::join::<At>(live, restored);
     found.counts = join::count(&found.joined);
-    Ok(Compared::Done(found))
+    Ok(Compared::Done(Box::new(found)))
 }
 
 fn rows(buckets: &Buckets) -> u64 {

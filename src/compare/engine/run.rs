@@ -311,7 +311,7 @@ impl Run {
                 logical::compare(&asking, table).await?
             };
             match compared {
-                Compared::Done(found) => break found,
+                Compared::Done(found) => break *found,
                 Compared::Fallback { why, young } => {
                     if young {
                         let saw = "equal places and writers, other contents".to_owned();

@@ -110,7 +110,7 @@ impl Table {
 
     pub fn columns(&self, side: Side) -> impl Iterator<Item = &Column> {
         let pick = pick(side);
-        self.plan.shared.iter().map(move |s| pick(s))
+        self.plan.shared.iter().map(pick)
     }
 }
 
@@ -147,7 +147,7 @@ impl Differences {
 /// How comparing a table by one path ended.
 #[derive(Debug)]
 pub enum Compared {
-    Done(Differences),
+    Done(Box<Differences>),
     /// This path does not hold: take the next one.
     Fallback {
         why: String,

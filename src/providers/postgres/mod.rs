@@ -1,6 +1,7 @@
 //! Postgres: where a database is (libpq's URL), and connections to it, directly or through a tunnel, with TLS verified
 //! against the server's real name whatever the bytes travel through.
 
+mod compare;
 mod connect;
 mod dial;
 mod error;

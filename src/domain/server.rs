@@ -28,6 +28,15 @@ impl ServerClass {
         }
     }
 
+    /// Where somebody is who works on such a server: `LIVE production`, `PTR copy`, `SIDE COPY`.
+    pub fn place(self, environment: &str) -> String {
+        match self {
+            ServerClass::Live => format!("LIVE {environment}"),
+            ServerClass::Ptr => "PTR copy".to_owned(),
+            ServerClass::SideCopy => "SIDE COPY".to_owned(),
+        }
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             ServerClass::Live => "LIVE",

@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 
 use super::terminal::job;
 
-/// A child that is told to end gets this long before the cockpit goes without it.
-const LEAVING: Duration = Duration::from_secs(1);
+/// A child that is told to end gets this long before it is killed.
+const LEAVING: Duration = Duration::from_millis(300);
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +165,9 @@ impl Child {
                     Err(e) => Change::Ended(Ended::Lost(e)),
                 };
                 let over = matches!(change, Change::Ended(_));
+                if over {
+                    hang_up(pid);
+                }
                 if tell.send(change).is_err() || over {
                     return;
                 }
@@ -177,14 +180,23 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.ended.is_none() {
-            let _ = killpg(self.group, Signal::SIGHUP);
-            let _ = killpg(self.group, Signal::SIGCONT);
-            let deadline = Instant::now() + LEAVING;
-            while Instant::now() < deadline && killpg(self.group, None).is_ok() {
-                std::thread::sleep(Duration::from_millis(10));
-            }
+            hang_up(self.group);
         }
         self.take_back();
+    }
+}
+
+/// Ends what is left of a group: a pager whose psql was killed would go on to read what is typed. Returns when nothing
+/// is left, at the latest after [`LEAVING`].
+fn hang_up(group: Pid) {
+    let deadline = Instant::now() + LEAVING;
+    let _ = killpg(group, Signal::SIGHUP);
+    while killpg(group, Signal::SIGCONT).is_ok() {
+        if Instant::now() >= deadline {
+            let _ = killpg(group, Signal::SIGKILL);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use color_eyre::eyre::Result;
+use crossterm::event::{KeyCode, KeyEvent};
 
 use super::handoff::{Change, Child, Ended};
 use super::input::Input;
@@ -130,16 +131,24 @@ impl Cockpit {
                 if talks && how == Ended::Code(0) {
                     return self.child_is_done();
                 }
-                println!("\n-- {text}. Any key returns to the cockpit.");
+                if matches!(how, Ended::Signal(_)) {
+                    // It had no time to leave its own screen.
+                    print!("\x1b[?1049l\x1b[0m");
+                }
+                println!("\n-- {text}. Enter returns to the cockpit.");
                 self.guard.keys_only()?;
             }
         }
         Ok(())
     }
 
-    /// A key was pressed after what the program wrote was read.
+    /// A key was pressed while what the program wrote is read. Only Enter returns: a Ctrl-C too many, or what was typed for
+    /// the program, must not be taken for the cockpit's keys.
     pub(super) fn on_return(&mut self, event: &super::Key) -> Result<()> {
-        if event.is_key_press() { self.child_is_done() } else { Ok(()) }
+        // Typed before the keys were ours again, it is a line feed.
+        let is_enter = |key: KeyEvent| matches!(key.code, KeyCode::Enter | KeyCode::Char('j'));
+        let enter = event.as_key_press_event().is_some_and(is_enter);
+        if enter { self.child_is_done() } else { Ok(()) }
     }
 
     fn child_is_done(&mut self) -> Result<()> {
@@ -169,13 +178,13 @@ impl Cockpit {
 
 /// What stands above the program's first line: where one is, and how one comes back.
 fn banner(environment: &str, which: ServerClass, place: &str, hand_off: &HandOff) -> String {
-    let (on, off) =
-        if which == ServerClass::Live { ("\x1b[1;7m", "\x1b[0m") } else { ("\x1b[1m", "\x1b[0m") };
+    let on = if which == ServerClass::Live { "\x1b[1;7m" } else { "\x1b[1m" };
     let how = if hand_off.read_only { "read-only" } else { "CAN WRITE" };
     let limit = match hand_off.statement_timeout_ms {
         0 => String::new(),
         ms => {
-            format!(", statements end after {}", clock::span(chrono::Duration::milliseconds(i64::from(ms))))
+            let limit = clock::span(chrono::Duration::milliseconds(i64::from(ms)));
+            format!(" · a statement ends after {limit}")
         }
     };
     let back = match hand_off.tool {
@@ -183,8 +192,8 @@ fn banner(environment: &str, which: ServerClass, place: &str, hand_off: &HandOff
         Tool::Shell | Tool::RedisCli => "exit returns to the cockpit",
         Tool::PgDump | Tool::PgRestore => "Ctrl-C stops it",
     };
-    let word = which.word();
-    format!("{on} {word} {environment} {off} {place} · {}, {how}{limit} · {back}", hand_off.tool.word())
+    let (words, tool) = (which.place(environment), hand_off.tool.word());
+    format!("{on} {words} \x1b[0m {place}\n {tool}, {how}{limit} · {back}")
 }
 
 fn outcome(action: &Action, how: Ended, age: Duration) -> Outcome {

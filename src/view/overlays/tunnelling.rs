@@ -53,7 +53,7 @@ fn choices<'a>(model: &Model, theme: &Theme, it: &Tunnelling) -> Vec<Line<'a>> {
     let place = all.iter().position(|(name, _)| *name == it.server).map_or(0, |n| n + 1);
     let picked = |n: usize| theme.style(if it.field == n { Role::Input } else { Role::Text });
     let more = if all.len() > 1 { format!("  {place} of {}, ← →", all.len()) } else { String::new() };
-    let target = format!("{} {}", which.word(), model.target.environment);
+    let target = which.place(&model.target.environment);
     let to = Line::from(vec![
         Span::styled("to        ", dim),
         Span::styled(format!(" {target} "), theme.style(role)),

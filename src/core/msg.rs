@@ -42,8 +42,11 @@ impl Msg {
     /// The message as it may be recorded: what is typed into a note or a reason may be a secret, so its letters are
     /// hidden. What was kept of it follows, without secrets, when the journal has it.
     pub fn for_recording(&self, model: &Model) -> Msg {
-        let free_text =
-            matches!(model.overlays.last(), Some(Overlay::Prompt(p)) if !matches!(p.kind, Kind::Filter(_)));
+        let free_text = match model.overlays.last() {
+            Some(Overlay::Prompt(prompt)) => !matches!(prompt.kind, Kind::Filter(_)),
+            Some(Overlay::Palette(palette)) => palette.takes_free_text(),
+            _ => false,
+        };
         let mut msg = self.clone();
         if let (true, Msg::Input { input }) = (free_text, &mut msg) {
             match input {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg};
 use nix::sys::stat::{Mode, umask};
-use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nix::sys::termios::{InputFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgrp, tcsetpgrp};
 use tokio::sync::mpsc;
@@ -183,6 +183,26 @@ impl Drop for Child {
             hang_up(self.group);
         }
         self.take_back();
+    }
+}
+
+/// Keeps Enter a line's end while nobody reads: what is typed ahead in raw mode would reach a plain shell as a carriage
+/// return, which ends no line there. Returns the modes before, for [`typed`].
+///
+/// # Errors
+/// The standard input is no terminal.
+pub fn typed_ahead() -> io::Result<Termios> {
+    let before = tcgetattr(io::stdin())?;
+    let mut modes = before.clone();
+    modes.input_flags.insert(InputFlags::ICRNL);
+    tcsetattr(io::stdin(), SetArg::TCSANOW, &modes)?;
+    Ok(before)
+}
+
+/// Puts the modes from before [`typed_ahead`] back: keys are read again and no child came.
+pub fn typed(before: &Termios) {
+    if let Err(error) = tcsetattr(io::stdin(), SetArg::TCSANOW, before) {
+        tracing::warn!(%error, "the terminal's modes could not be put back");
     }
 }
 

@@ -47,6 +47,11 @@ impl Input {
         }
     }
 
+    /// True while keys are read.
+    pub fn is_open(&self) -> bool {
+        self.reader.is_some()
+    }
+
     /// Reads again after [`close`](Self::close).
     ///
     /// # Errors

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use color_eyre::eyre::Result;
 use crossterm::event::{KeyCode, KeyEvent};
+use nix::sys::termios::Termios;
 
-use super::handoff::{Change, Child, Ended};
+use super::handoff::{self, Change, Child, Ended};
 use super::input::Input;
 use super::{Cockpit, Msg};
 use crate::core::model::Level;
@@ -21,6 +22,8 @@ pub(super) struct Loan {
     running: Option<Running>,
     /// Keys that were read before the reader could be stopped.
     lost: usize,
+    /// The terminal's modes while keys were read, from when they are not until a program has them.
+    modes: Option<Termios>,
 }
 
 #[derive(Debug)]
@@ -74,11 +77,15 @@ impl Loan {
 impl Cockpit {
     /// Follows what the model says of the terminal: lets go of the keys, starts the program, takes the keys again.
     pub(super) async fn lend_terminal(&mut self, input: &mut Input) -> Result<()> {
-        if self.loan.is_read() {
-            input.reopen()?;
-        } else if self.model.hands_off() {
-            self.loan.lost += input.close().await;
-        } else if !self.loan.is_out() && !self.stopped {
+        if self.model.hands_off() && !self.loan.is_read() {
+            if input.is_open() {
+                self.loan.lost += input.close().await;
+                self.loan.modes = handoff::typed_ahead().ok();
+            }
+        } else if !self.stopped && !input.is_open() {
+            if let Some(before) = self.loan.modes.take() {
+                handoff::typed(&before);
+            }
             input.reopen()?;
         }
         if let Some((id, action)) = self.loan.asked.take() {
@@ -95,6 +102,7 @@ impl Cockpit {
         };
         let place = format!("{server}/{database}");
         let started = command.map_err(|fault| fault.to_string()).and_then(|mut command| {
+            self.loan.modes = None;
             self.guard.leave();
             println!("{}", banner(&self.model.target.environment, *which, &place, hand_off));
             let program = hand_off.tool.word();

@@ -55,6 +55,13 @@ impl Palette {
         found.into_iter().map(|(_, s)| s).collect()
     }
 
+    /// True once what is typed is the argument of a command that takes any words: a note, or a program's arguments.
+    pub fn takes_free_text(&self) -> bool {
+        let name = self.input.value().trim_start().split_once(' ').map(|(name, _)| name);
+        let free = |s: &&Spec| matches!(s.argument, "TEXT" | "ARGS");
+        name.is_some_and(|name| REGISTRY.iter().filter(free).any(|s| s.name == name))
+    }
+
     pub(super) fn key(mut self, model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         let count = self.matches(model).len();
         match key.code {

@@ -16,6 +16,8 @@ pub const IMAGE: &str = "ghcr.io/dfe-digital/refer-serious-misconduct-maintenanc
 pub const TEMPORARY_HOST: &str = "refer-serious-misconduct-temp.teacherservices.cloud";
 /// The page's own address.
 const MAINTENANCE_HOST: &str = "refer-serious-misconduct-maintenance.teacherservices.cloud";
+/// Pods of the page.
+const REPLICAS: usize = 2;
 /// Longest wait for the page's pods.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,8 +35,9 @@ pub async fn fail_over(cluster: &Cluster, log: &(dyn Fn(&str) + Sync)) -> Result
     apply(cluster, Resource::Service, &service(), log)?;
     apply(cluster, Resource::Ingress, &ingress(MAINTENANCE_HOST, MAINTENANCE), log)?;
     let ready = async {
-        while cluster.ready_replicas(NAMESPACE, MAINTENANCE) == 0 {
-            cluster.ready_changed(NAMESPACE, MAINTENANCE, 0).await;
+        let mut ready = cluster.ready_replicas(NAMESPACE, MAINTENANCE);
+        while ready < REPLICAS {
+            ready = cluster.ready_changed(NAMESPACE, MAINTENANCE, ready).await;
         }
     };
     if tokio::time::timeout(PATIENCE, ready).await.is_err() {
@@ -99,7 +102,7 @@ fn deployment() -> Value {
     json!({
         "metadata": {"name": MAINTENANCE, "labels": labels},
         "spec": {
-            "replicas": 2,
+            "replicas": REPLICAS,
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [{
                 "name": MAINTENANCE, "image": format!("{IMAGE}:main"), "ports": [{"containerPort": 8080}],

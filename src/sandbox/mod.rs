@@ -1,5 +1,6 @@
 //! The embedded world: real PostgreSQL, simulated Azure, Kubernetes and service, disasters and faults. Knows `domain` only.
 
+pub mod address;
 pub mod azure;
 pub mod blobs;
 pub mod certs;

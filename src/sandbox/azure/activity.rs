@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::answer::Answer;
 use super::route::Query;
 use super::{Arm, RESOURCE_GROUP, servers};
+use crate::sandbox::address::encode;
 use crate::sandbox::postgres::fleet::{Kind, Operation, Tempo};
 
 const PROVIDER: &str = "Microsoft.DBforPostgreSQL";
@@ -302,18 +303,14 @@ fn only(event: Value, names: &[String]) -> Value {
 }
 
 fn next_link(arm: &Arm, query: &Query, filter: &str, skip: usize) -> String {
-    let encoded = |text: &str| -> String {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
-        text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-    };
-    let select = query.get("$select").map(|s| format!("&$select={}", encoded(s))).unwrap_or_default();
+    let select = query.get("$select").map(|s| format!("&$select={}", encode(s))).unwrap_or_default();
     format!(
         "{}/subscriptions/{}/providers/microsoft.insights/eventtypes/management/values?api-version={}&$filter={}{select}\
          &$skiptoken={skip}",
         arm.endpoint,
         arm.principal.subscription,
         query.get("api-version").unwrap_or("2015-04-01"),
-        encoded(filter)
+        encode(filter)
     )
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, finish};
 use super::{Arm, RESOURCE_GROUP, activity, diagnostics, locks, metrics, operations, servers, token, writes};
+use crate::sandbox::address::pairs;
 
 /// Largest request body that is read.
 const BODY_MAX: usize = 64 * 1024;
@@ -79,11 +80,7 @@ pub struct Query(HashMap<String, String>);
 
 impl Query {
     fn parse(text: &str) -> Query {
-        let uri = format!("/?{text}");
-        let pairs = uri.parse::<http::Uri>().ok().and_then(|uri| {
-            axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok().map(|q| q.0)
-        });
-        Query(pairs.unwrap_or_default().into_iter().map(|(k, v)| (k.to_ascii_lowercase(), v)).collect())
+        Query(pairs(text).into_iter().map(|(k, v)| (k.to_ascii_lowercase(), v)).collect())
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 
 use super::answer::{Refused, finish, plain};
 use super::{ACCOUNT, Desk, auth, list, read, write};
+use crate::sandbox::address::{decode, pairs};
 
 /// Answers any request.
 pub async fn answer(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Response<Body> {
@@ -28,10 +29,7 @@ pub struct Query(HashMap<String, String>);
 
 impl Query {
     fn parse(text: &str) -> Query {
-        let uri = format!("/?{text}").parse::<http::Uri>().ok();
-        let pairs =
-            uri.and_then(|uri| axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok());
-        Query(pairs.map(|p| p.0).unwrap_or_default().into_iter().collect())
+        Query(pairs(text).into_iter().collect())
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -153,33 +151,5 @@ async fn in_blob(
         }
         (_, Some(other)) => Err(Refused::parameter("comp", other)),
         _ => Err(wrong_verb()),
-    }
-}
-
-/// Percent-decoding; `None` for what is not UTF-8 or ends in the middle.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |b: u8| char::from(b).to_digit(16);
-        let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(bytes).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_decoded_whole_or_not_at_all() {
-        assert_eq!(decode("a%2Fb%20c").as_deref(), Some("a/b c"));
-        assert_eq!(decode("a%2"), None);
-        assert_eq!(decode("%FF"), None);
     }
 }

@@ -12,6 +12,7 @@ use super::answer::{Reply, VERSION, finish, unchanged};
 use super::limit::{HOURLY, Left};
 use super::render::Links;
 use super::{Hub, OWNER, REPOSITORY, actions, graphql, guard, logs, repo};
+use crate::sandbox::address::{decode, encode, pairs};
 
 /// Largest request body.
 const MOST_BODY: usize = 1 << 20;
@@ -163,10 +164,7 @@ pub struct Query {
 
 impl Query {
     pub fn parse(text: &str) -> Query {
-        let uri = format!("/?{text}").parse::<http::Uri>().ok();
-        let pairs =
-            uri.and_then(|uri| axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok());
-        Query { pairs: pairs.map(|p| p.0).unwrap_or_default() }
+        Query { pairs: pairs(text) }
     }
 
     /// The last non-empty value of that name.
@@ -180,27 +178,6 @@ impl Query {
         let kept = self.pairs.iter().filter(|(key, _)| !names.contains(&key.as_str()));
         kept.map(|(key, value)| format!("{}={}&", encode(key), encode(value))).collect()
     }
-}
-
-fn encode(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-}
-
-/// Percent-decoding of one path segment.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |b: u8| char::from(b).to_digit(16);
-        let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -14,14 +14,17 @@ use super::super::serve::{Stop, stopped};
 use super::Pace;
 use super::json::{self, int, text};
 use super::kinds::Resource;
-use super::objects::{self, Stage};
+use super::objects;
+use super::pod::{self, Stage};
 use super::status::{self, Tally};
 use super::store::{Inner, Key, Object, Store, UNMANAGED, Work, key_of};
 
 mod jobs;
+mod ownership;
 pub mod pods;
 mod replicas;
 
+use ownership::{adopt, dissolve};
 use replicas::{current_set, forget_old_sets, owned_sets, report, roll};
 
 /// Kubernetes' grace for a pod told to stop.
@@ -130,7 +133,7 @@ impl Controller {
     fn advance(&mut self, inner: &mut Inner, key: &Key, uid: &str, from: Stage) {
         self.driven.remove(uid);
         let Some(object) = inner.get(Resource::Pod, &key.0, &key.1).cloned() else { return };
-        if text(&object.value, "/metadata/uid") != uid || objects::stage(&object.value) != from {
+        if text(&object.value, "/metadata/uid") != uid || pod::stage(&object.value) != from {
             // Not the stage the timer was for: the look that follows sets the right one.
             inner.touch_pod(&object.value);
             return;
@@ -141,27 +144,27 @@ impl Controller {
             objects::record_event(inner, pod, "kubelet", reason, message);
         };
         match from {
-            Stage::Unscheduled => objects::move_pod(&mut pod, Stage::Creating, "", &at),
+            Stage::Unscheduled => pod::step(&mut pod, Stage::Creating, "", &at),
             Stage::Creating => {
                 let container = text(&pod, "/spec/containers/0/name").to_owned();
-                objects::move_pod(&mut pod, Stage::Starting, "", &at);
+                pod::step(&mut pod, Stage::Starting, "", &at);
                 node(inner, &pod, "Started", &format!("Started container {container}"));
             }
             Stage::Starting => {
                 let owner = (key.0.clone(), super::store::deployment_of(&pod).to_owned());
                 match inner.troubled.get(&owner).cloned() {
                     Some(reason) => {
-                        objects::move_pod(&mut pod, Stage::Crashing, &reason, &at);
+                        pod::step(&mut pod, Stage::Crashing, &reason, &at);
                         node(inner, &pod, "BackOff", "Back-off restarting failed container");
                     }
-                    None => objects::move_pod(&mut pod, Stage::Ready, "", &at),
+                    None => pod::step(&mut pod, Stage::Ready, "", &at),
                 }
             }
             Stage::Ending => {
                 inner.delete(Resource::Pod, &key.0, &key.1);
                 return;
             }
-            Stage::Crashing => objects::move_pod(&mut pod, Stage::Starting, "", &at),
+            Stage::Crashing => pod::step(&mut pod, Stage::Starting, "", &at),
             Stage::Ready | Stage::Done => return,
         }
         inner.put(Resource::Pod, pod);
@@ -169,7 +172,7 @@ impl Controller {
 
     /// Gives every pod under way a timer for its present stage; `place` spreads pods that start together.
     fn drive(&mut self, pod: &Value, place: u32, now: Instant) {
-        let stage = objects::stage(pod);
+        let stage = pod::stage(pod);
         let uid = text(pod, "/metadata/uid");
         self.limit(pod, stage, now);
         if self.driven.get(uid) == Some(&stage) {
@@ -183,7 +186,7 @@ impl Controller {
             Stage::Starting => between(ready),
             Stage::Ending => between(terminate),
             // Its main process has ended; a pod in trouble crashes until the trouble ends.
-            Stage::Crashing if pod.pointer(objects::LAST_END).is_some() => {
+            Stage::Crashing if pod.pointer(pod::LAST_END).is_some() => {
                 back_off * 2_u32.saturating_pow(u32::try_from(restarts - 1).unwrap_or_default())
             }
             Stage::Ready | Stage::Crashing | Stage::Done => {
@@ -225,39 +228,6 @@ impl Controller {
         report(inner, deployment, &current);
     }
 
-    /// Removes replica sets of no or another deployment, and stops pods of no replica set.
-    fn collect_garbage(&mut self, inner: &mut Inner, key: &Key, uid: &str) {
-        let prefix = format!("{}-", key.1);
-        let lost: Vec<String> = inner
-            .prefixed(Resource::ReplicaSet, &key.0, &prefix)
-            .map(|set| &set.value)
-            .filter(|set| text(set, "/metadata/ownerReferences/0/name") == key.1)
-            .filter(|set| text(set, "/metadata/ownerReferences/0/uid") != uid)
-            .map(|set| text(set, "/metadata/name").to_owned())
-            .collect();
-        for name in lost {
-            if let Some(set) = inner.delete(Resource::ReplicaSet, &key.0, &name) {
-                self.next_stop.remove(text(&set.value, "/metadata/uid"));
-            }
-        }
-        let orphans: Vec<Arc<Object>> = pods_of(inner, key)
-            .filter(|pod| {
-                let owner = text(&pod.value, "/metadata/ownerReferences/0/name");
-                if owner.is_empty() {
-                    return false;
-                }
-                let set = inner.get(Resource::ReplicaSet, &key.0, owner);
-                let owner = text(&pod.value, "/metadata/ownerReferences/0/uid");
-                set.is_none_or(|set| text(&set.value, "/metadata/uid") != owner)
-            })
-            .filter(|pod| objects::stage(&pod.value) != Stage::Ending)
-            .cloned()
-            .collect();
-        for pod in orphans {
-            end(inner, &pod.value);
-        }
-    }
-
     /// Sets the timer of a pod with `activeDeadlineSeconds`.
     fn limit(&mut self, pod: &Value, stage: Stage, now: Instant) {
         let uid = text(pod, "/metadata/uid");
@@ -274,7 +244,7 @@ impl Controller {
     fn drive_all(&mut self, inner: &Inner, key: &Key, now: Instant) {
         let mut place = 0;
         for pod in pods_of(inner, key) {
-            if objects::stage(&pod.value) == Stage::Unscheduled {
+            if pod::stage(&pod.value) == Stage::Unscheduled {
                 self.drive(&pod.value, place, now);
                 place += 1;
             } else {
@@ -313,7 +283,7 @@ impl Controller {
         let wanted = usize::try_from(int(set, "/spec/replicas")).unwrap_or_default();
         let mut active: Vec<Arc<Object>> = active_pods(inner, set);
         for _ in active.len()..wanted {
-            let pod = inner.put(Resource::Pod, objects::pod(set));
+            let pod = inner.put(Resource::Pod, pod::new(set));
             let message = format!("Created pod: {}", text(&pod.value, "/metadata/name"));
             objects::record_event(inner, set, "replicaset-controller", "SuccessfulCreate", &message);
         }
@@ -330,7 +300,7 @@ impl Controller {
         }
         // Not ready ones first, then the newest.
         active.sort_by_key(|pod| {
-            let ready = objects::stage(&pod.value) == Stage::Ready;
+            let ready = pod::stage(&pod.value) == Stage::Ready;
             (ready, Reverse(text(&pod.value, "/metadata/creationTimestamp").to_owned()))
         });
         if let Some(pod) = active.first() {
@@ -359,7 +329,7 @@ fn between((from, to): (Duration, Duration)) -> Duration {
 /// Tells a pod to stop.
 pub fn end(inner: &mut Inner, pod: &Value) {
     let mut ending = pod.clone();
-    objects::end_pod(&mut ending, GRACE);
+    pod::end(&mut ending, GRACE);
     let container = text(pod, "/spec/containers/0/name");
     objects::record_event(inner, pod, "kubelet", "Killing", &format!("Stopping container {container}"));
     inner.put(Resource::Pod, ending);
@@ -376,52 +346,14 @@ fn active_pods(inner: &Inner, set: &Value) -> Vec<Arc<Object>> {
     inner
         .prefixed(Resource::Pod, text(set, "/metadata/namespace"), text(set, "/metadata/name"))
         .filter(|pod| text(&pod.value, "/metadata/ownerReferences/0/uid") == uid)
-        .filter(|pod| !matches!(objects::stage(&pod.value), Stage::Ending | Stage::Done))
+        .filter(|pod| !matches!(pod::stage(&pod.value), Stage::Ending | Stage::Done))
         .cloned()
         .collect()
 }
 
-/// Takes replica sets that nobody owns and that the deployment's selector takes, as after a deletion that orphaned them.
-fn adopt(inner: &mut Inner, deployment: &Value) {
-    let (namespace, name) = key_of(deployment);
-    let labels = deployment.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
-    let fits = |set: &Value| {
-        labels.into_iter().flatten().all(|(key, value)| {
-            set.pointer("/metadata/labels").and_then(|labels| labels.get(key)) == Some(value)
-        })
-    };
-    let prefix = format!("{name}-");
-    let found: Vec<Value> = inner
-        .prefixed(Resource::ReplicaSet, &namespace, &prefix)
-        .map(|set| &set.value)
-        .filter(|set| json::list(set, "/metadata/ownerReferences").is_empty() && fits(set))
-        .cloned()
-        .collect();
-    for mut set in found {
-        json::set(&mut set, &["metadata", "ownerReferences"], vec![objects::owner(deployment)].into());
-        inner.put(Resource::ReplicaSet, set);
-    }
-}
-
-/// A deployment deleted in the foreground goes when all it owns has gone.
-fn dissolve(inner: &mut Inner, key: &Key, deployment: &Value) {
-    let sets = owned_sets(inner, deployment);
-    let pods: Vec<Arc<Object>> = pods_of(inner, key).cloned().collect();
-    for pod in pods.iter().filter(|pod| objects::stage(&pod.value) != Stage::Ending) {
-        end(inner, &pod.value);
-    }
-    if !pods.is_empty() {
-        return;
-    }
-    for set in sets {
-        inner.delete(Resource::ReplicaSet, &key.0, text(&set, "/metadata/name"));
-    }
-    inner.delete(Resource::Deployment, &key.0, &key.1);
-}
-
 fn tally(inner: &Inner, set: &Value) -> Tally {
     let pods = active_pods(inner, set);
-    let ready = pods.iter().filter(|pod| objects::stage(&pod.value) == Stage::Ready).count();
+    let ready = pods.iter().filter(|pod| pod::stage(&pod.value) == Stage::Ready).count();
     Tally { active: pods.len(), ready }
 }
 

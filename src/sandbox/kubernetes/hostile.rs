@@ -9,7 +9,8 @@ use super::super::faults::{FaultWatch, Kind};
 use super::super::serve::{Stop, stopped};
 use super::json;
 use super::kinds::Resource;
-use super::objects::{self, Stage};
+use super::objects;
+use super::pod::{self, Stage};
 use super::store::{Inner, Key, Store, key_of};
 use super::{DeploymentSpec, status};
 
@@ -78,8 +79,8 @@ fn place(inner: &mut Inner, good: &[DeploymentSpec]) -> Vec<(Resource, Key)> {
 fn objects_of(spec: &DeploymentSpec) -> Vec<(Resource, Value)> {
     let mut deployment = objects::deployment(spec);
     let mut set = objects::replica_set(&deployment, 1);
-    let mut pod = objects::pod(&set);
-    objects::move_pod(&mut pod, Stage::Crashing, REASON, &super::json::now());
+    let mut pod = pod::new(&set);
+    pod::step(&mut pod, Stage::Crashing, REASON, &super::json::now());
     let one = status::Tally { active: 1, ready: 0 };
     status::of_deployment(&mut deployment, one, 1, 1, &super::json::now());
     status::of_replica_set(&mut set, one, 1);

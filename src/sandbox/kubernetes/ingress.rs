@@ -9,7 +9,7 @@ use super::kinds::Resource;
 use super::route::{Options, Route};
 use super::store::Inner;
 use super::write::Change;
-use super::{Cluster, objects};
+use super::{Cluster, pod};
 
 /// What an ingress does with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +136,7 @@ fn pod_behind<'a>(inner: &'a Inner, namespace: &'a str, backend: &Value) -> Opti
         let labels = pod.pointer("/metadata/labels");
         wanted.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
     });
-    fitting.find(|pod| objects::stage(pod) == objects::Stage::Ready)
+    fitting.find(|pod| pod::stage(pod) == pod::Stage::Ready)
 }
 
 #[cfg(test)]
@@ -144,7 +144,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sandbox::kubernetes::{DeploymentSpec, HostSpec};
+    use crate::sandbox::kubernetes::{DeploymentSpec, HostSpec, objects};
 
     fn filled() -> Inner {
         let mut inner = Inner::default();

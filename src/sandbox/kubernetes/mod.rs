@@ -16,6 +16,7 @@ mod names;
 mod objects;
 mod openapi;
 mod patch;
+mod pod;
 mod protobuf;
 mod refusal;
 mod remote;
@@ -48,7 +49,7 @@ pub use churn::Churn;
 pub use ingress::Lead;
 pub use kinds::Resource;
 pub use names::Names;
-use objects::Stage;
+use pod::Stage;
 use runtime::Runtime;
 use store::{Inner, Store};
 
@@ -356,12 +357,12 @@ fn trouble(inner: &mut Inner, namespace: &str, name: &str, reason: Option<&str>)
     };
     let pods: Vec<_> = inner
         .prefixed(Resource::Pod, namespace, name)
-        .filter(|pod| store::deployment_of(&pod.value) == name && objects::stage(&pod.value) == from)
+        .filter(|pod| store::deployment_of(&pod.value) == name && pod::stage(&pod.value) == from)
         .cloned()
         .collect();
     for pod in pods {
         let mut value = pod.value.clone();
-        objects::move_pod(&mut value, to, reason.unwrap_or_default(), &json::now());
+        pod::step(&mut value, to, reason.unwrap_or_default(), &json::now());
         inner.put(Resource::Pod, value);
     }
     true

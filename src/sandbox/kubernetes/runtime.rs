@@ -16,7 +16,7 @@ use super::json::{list, text};
 use super::kinds::Resource;
 use super::logs::Logs;
 use super::names::{Found, Names};
-use super::objects::{self, Stage};
+use super::pod::{self, Stage};
 use super::shell::{self, Input, Io, KILLED, Output, Process};
 use super::store::{Change, Inner, Key, Store, deployment_of, key_of};
 
@@ -271,7 +271,7 @@ impl Runtime {
 
 /// True while the pod's containers run.
 pub fn is_up(pod: &Value) -> bool {
-    matches!(objects::stage(pod), Stage::Starting | Stage::Ready)
+    matches!(pod::stage(pod), Stage::Starting | Stage::Ready)
 }
 
 fn has_command(pod: &Value) -> bool {

@@ -1,15 +1,19 @@
 //! Changes asked for through the API: create, update, patch, delete and scale, with the API server's checks.
 
+mod check;
+mod delete;
+
 use http::StatusCode;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
+use self::check::{check_name, check_replicas};
 use super::api::{has_namespace, parse};
-use super::controller;
 use super::json::{self, int, text};
 use super::kinds::Resource;
 use super::objects;
 use super::patch::{self, Style};
+use super::pod;
 use super::refusal::Refusal;
 use super::route::{Options, Route};
 use super::store::{Inner, Object};
@@ -205,7 +209,7 @@ impl Change<'_> {
     /// Fills in what a new object gets once.
     fn begin(&self, value: &mut Value) {
         match self.resource {
-            Resource::Pod => objects::begin_pod(value),
+            Resource::Pod => pod::begin(value),
             Resource::Service => {
                 objects::complete_service(value);
                 json::set(value, &["status"], json!({"loadBalancer": {}}));
@@ -275,166 +279,6 @@ impl Change<'_> {
             group => format!("{}.{group}", self.resource.kind()),
         }
     }
-
-    fn validate(&self, value: &Value) -> Result<(), Refusal> {
-        let (kind, name) = (self.kind(), text(value, "/metadata/name"));
-        match self.resource {
-            Resource::Deployment => {
-                let replicas = value.pointer("/spec/replicas").cloned().unwrap_or_default();
-                check_replicas(&kind, name, &replicas)?;
-                let labels = value.pointer("/spec/template/metadata/labels");
-                let wanted = value.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
-                let fits = wanted.is_some_and(|wanted| {
-                    !wanted.is_empty() && wanted.iter().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v))
-                });
-                if !fits {
-                    let detail = "Invalid value: `selector` does not match template `labels`";
-                    return Err(Refusal::invalid(&kind, name, "spec.template.metadata.labels", detail));
-                }
-                if json::list(value, "/spec/template/spec/containers").is_empty() {
-                    let field = "spec.template.spec.containers";
-                    return Err(Refusal::invalid(&kind, name, field, "Required value"));
-                }
-                if value.pointer("/spec/template/spec/activeDeadlineSeconds").is_some() {
-                    let field = "spec.template.spec.activeDeadlineSeconds";
-                    let detail = "Forbidden: activeDeadlineSeconds in ReplicaSet is not Supported";
-                    return Err(Refusal::invalid(&kind, name, field, detail));
-                }
-            }
-            Resource::Pod if json::list(value, "/spec/containers").is_empty() => {
-                return Err(Refusal::invalid(&kind, name, "spec.containers", "Required value"));
-            }
-            Resource::Job => {
-                if json::list(value, "/spec/template/spec/containers").is_empty() {
-                    let field = "spec.template.spec.containers";
-                    return Err(Refusal::invalid(&kind, name, field, "Required value"));
-                }
-                let policy = text(value, "/spec/template/spec/restartPolicy");
-                if !matches!(policy, "Never" | "OnFailure") {
-                    let detail =
-                        format!("Unsupported value: {policy:?}: supported values: \"OnFailure\", \"Never\"");
-                    let field = "spec.template.spec.restartPolicy";
-                    return Err(Refusal::invalid(&kind, name, field, &detail));
-                }
-            }
-            Resource::Service if json::list(value, "/spec/ports").is_empty() => {
-                return Err(Refusal::invalid(&kind, name, "spec.ports", "Required value"));
-            }
-            Resource::Hpa => {
-                let (min, max) = (int(value, "/spec/minReplicas"), int(value, "/spec/maxReplicas"));
-                if min < 1 {
-                    let detail = format!("Invalid value: {min}: must be greater than or equal to 1");
-                    return Err(Refusal::invalid(&kind, name, "spec.minReplicas", &detail));
-                }
-                if max < min {
-                    let detail =
-                        format!("Invalid value: {max}: must be greater than or equal to `minReplicas`");
-                    return Err(Refusal::invalid(&kind, name, "spec.maxReplicas", &detail));
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Deletes everything that the selectors of the request take.
-    fn delete_all(&self, inner: &mut Inner) -> Answer {
-        let selector = self.options.selector(self.resource)?;
-        let namespace = self.route.namespace.as_deref();
-        let found: Vec<Value> = inner
-            .all(self.resource, namespace)
-            .map(|(_, object)| object.value.clone())
-            .filter(|value| selector.takes(value))
-            .collect();
-        for value in &found {
-            self.delete(inner, text(value, "/metadata/name"))?;
-        }
-        let kind = format!("{}List", self.resource.kind());
-        let version = inner.revision().to_string();
-        let list = json!({
-            "kind": kind, "apiVersion": self.resource.api_version(),
-            "metadata": {"resourceVersion": version}, "items": found,
-        });
-        Ok((StatusCode::OK, list))
-    }
-
-    /// Deletes one object. What it owns follows, or stays as an orphan, as the propagation policy says.
-    fn delete(&self, inner: &mut Inner, name: &str) -> Answer {
-        let namespace = self.route.namespace();
-        let before = inner
-            .get(self.resource, namespace, name)
-            .map(|object| object.value.clone())
-            .ok_or_else(|| Refusal::not_found(self.resource, name))?;
-        let body = if self.body.is_empty() { Value::Null } else { self.sent()? };
-        for field in ["resourceVersion", "uid"] {
-            let asked = text(&body, &format!("/preconditions/{field}"));
-            if !asked.is_empty() && asked != text(&before, &format!("/metadata/{field}")) {
-                return Err(Refusal::conflict(self.resource, name));
-            }
-        }
-        let said = |field: &str| match text(&body, &format!("/{field}")) {
-            "" => self.options.get(field).to_owned(),
-            text => text.to_owned(),
-        };
-        let policy = said("propagationPolicy");
-        if !matches!(policy.as_str(), "" | "Orphan" | "Background" | "Foreground") {
-            let detail = format!(
-                "Unsupported value: {policy:?}: supported values: \"Background\", \"Foreground\", \"Orphan\", \"nil\""
-            );
-            return Err(Refusal::invalid("DeleteOptions.meta.k8s.io", "", "propagationPolicy", &detail));
-        }
-        let dry = self.dry() || json::list(&body, "/dryRun").iter().any(|run| run.as_str() == Some("All"));
-        if dry {
-            return Ok((StatusCode::OK, before));
-        }
-        let now = body.get("gracePeriodSeconds").and_then(Value::as_u64) == Some(0)
-            || self.options.get("gracePeriodSeconds") == "0";
-        if self.resource == Resource::Pod && !now {
-            if objects::stage(&before) != objects::Stage::Ending {
-                controller::end(inner, &before);
-            }
-            let ending = inner.get(self.resource, namespace, name).map(|pod| pod.value.clone());
-            return Ok((StatusCode::OK, ending.unwrap_or(before)));
-        }
-        let orphans = policy == "Orphan" || body.get("orphanDependents") == Some(&Value::Bool(true));
-        if orphans {
-            release(inner, namespace, text(&before, "/metadata/uid"));
-        } else if policy == "Foreground" && self.resource == Resource::Deployment {
-            let mut ending = before.clone();
-            json::set(&mut ending, &["metadata", "deletionTimestamp"], json::now().into());
-            json::set(&mut ending, &["metadata", "deletionGracePeriodSeconds"], 0.into());
-            json::set(&mut ending, &["metadata", "finalizers"], json!(["foregroundDeletion"]));
-            return Ok((StatusCode::OK, inner.put(self.resource, ending).value.clone()));
-        }
-        let gone = inner.delete(self.resource, namespace, name);
-        if matches!(self.resource, Resource::Pod | Resource::Service | Resource::ServiceAccount) {
-            return Ok((StatusCode::OK, gone.map_or(before, |gone| gone.value.clone())));
-        }
-        let details = json!({
-            "name": name, "group": self.resource.group(), "kind": self.resource.plural(),
-            "uid": text(&before, "/metadata/uid"),
-        });
-        let status = json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
-        });
-        Ok((StatusCode::OK, status))
-    }
-}
-
-/// Makes everything in a namespace that the object of this uid owns nobody's.
-fn release(inner: &mut Inner, namespace: &str, uid: &str) {
-    for resource in [Resource::ReplicaSet, Resource::Pod] {
-        let owned: Vec<Value> = inner
-            .all(resource, Some(namespace))
-            .map(|(_, object)| &object.value)
-            .filter(|value| text(value, "/metadata/ownerReferences/0/uid") == uid)
-            .cloned()
-            .collect();
-        for mut value in owned {
-            json::remove(&mut value, &["metadata", "ownerReferences"]);
-            inner.put(resource, value);
-        }
-    }
 }
 
 /// The `scale` subresource of a deployment.
@@ -455,38 +299,6 @@ pub fn scale_of(deployment: &Value) -> Value {
         "spec": {"replicas": int(deployment, "/spec/replicas")},
         "status": {"replicas": int(deployment, "/status/replicas"), "selector": selector.join(",")},
     })
-}
-
-fn check_replicas(kind: &str, name: &str, replicas: &Value) -> Result<(), Refusal> {
-    let Some(number) = replicas.as_i64().filter(|n| i32::try_from(*n).is_ok()) else {
-        let message = format!("json: cannot unmarshal {replicas} into field spec.replicas of type int32");
-        return Err(Refusal::bad_request(message));
-    };
-    if number < 0 {
-        let detail = format!("Invalid value: {number}: must be greater than or equal to 0");
-        return Err(Refusal::invalid(kind, name, "spec.replicas", &detail));
-    }
-    Ok(())
-}
-
-fn check_name(kind: &str, name: &str) -> Result<(), Refusal> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let fine = name.len() <= 253
-        && name.starts_with(plain)
-        && name.ends_with(plain)
-        && name.chars().all(|c| plain(c) || c == '-' || c == '.');
-    if fine {
-        return Ok(());
-    }
-    let detail = if name.is_empty() {
-        "Required value: name or generateName is required".to_owned()
-    } else {
-        format!(
-            "Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
-             characters, '-' or '.', and must start and end with an alphanumeric character"
-        )
-    };
-    Err(Refusal::invalid(kind, name, "metadata.name", &detail))
 }
 
 /// Sets `spec.replicas` of a deployment; false if there is no such deployment.

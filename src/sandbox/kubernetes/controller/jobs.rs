@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::super::json::{self, int, text};
 use super::super::kinds::Resource;
-use super::super::objects::{self, Stage};
+use super::super::objects;
+use super::super::pod::{self, Stage};
 use super::super::store::{Inner, Key, Work, job_of};
 use super::{Controller, Due, end};
 
@@ -22,7 +23,7 @@ impl Controller {
             .filter(|pod| job_of(&pod.value) == key.1)
             .map(|pod| pod.value.clone())
             .partition(|pod| text(pod, "/metadata/ownerReferences/0/uid") == uid);
-        for pod in lost.iter().filter(|pod| objects::stage(pod) != Stage::Ending) {
+        for pod in lost.iter().filter(|pod| pod::stage(pod) != Stage::Ending) {
             end(inner, pod);
         }
         if let Some(job) = job {
@@ -59,7 +60,7 @@ impl Controller {
             let left = number(&job, "/spec/completions", 1).saturating_sub(count.succeeded);
             let room = if suspended { 0 } else { number(&job, "/spec/parallelism", 1).min(left) };
             for _ in running..room {
-                let pod = inner.put(Resource::Pod, objects::job_pod(&job));
+                let pod = inner.put(Resource::Pod, pod::of_job(&job));
                 let message = format!("Created pod: {}", text(&pod.value, "/metadata/name"));
                 objects::record_event(inner, &job, "job-controller", "SuccessfulCreate", &message);
             }
@@ -124,7 +125,7 @@ struct Count<'a> {
 impl Count<'_> {
     fn of(pods: &[Value]) -> Count<'_> {
         let phase = |wanted: &str| pods.iter().filter(|pod| text(pod, "/status/phase") == wanted).count();
-        let up = |pod: &&Value| !matches!(objects::stage(pod), Stage::Ending | Stage::Done);
+        let up = |pod: &&Value| !matches!(pod::stage(pod), Stage::Ending | Stage::Done);
         Count {
             active: pods.iter().filter(up).collect(),
             succeeded: phase("Succeeded"),
@@ -144,7 +145,7 @@ impl Count<'_> {
     }
 
     fn status(&self, began: &str, running: usize) -> Value {
-        let ready = self.active.iter().filter(|pod| objects::stage(pod) == Stage::Ready).count();
+        let ready = self.active.iter().filter(|pod| pod::stage(pod) == Stage::Ready).count();
         let mut status = json!({"startTime": began, "ready": ready});
         for (name, count) in [("active", running), ("succeeded", self.succeeded), ("failed", self.failed)] {
             if count > 0 {

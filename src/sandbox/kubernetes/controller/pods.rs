@@ -4,14 +4,15 @@ use serde_json::Value;
 
 use super::super::json::{self, text};
 use super::super::kinds::Resource;
-use super::super::objects::{self, Stage};
+use super::super::objects;
+use super::super::pod::{self, Stage};
 use super::super::store::{Inner, Key, Store};
 
 /// A pod that ran longer than its `activeDeadlineSeconds` fails.
 pub fn exceed(inner: &mut Inner, key: &Key, uid: &str) {
     let Some(pod) = running(inner, key, uid) else { return };
     let mut pod = pod;
-    objects::finish_pod(&mut pod, 137, &json::now());
+    pod::finish(&mut pod, 137, &json::now());
     let message = "Pod was active on the node longer than the specified deadline";
     json::set(&mut pod, &["status", "phase"], "Failed".into());
     json::set(&mut pod, &["status", "reason"], "DeadlineExceeded".into());
@@ -23,7 +24,7 @@ pub fn exceed(inner: &mut Inner, key: &Key, uid: &str) {
 /// The pod of this uid, if its container is up.
 fn running(inner: &Inner, key: &Key, uid: &str) -> Option<Value> {
     let pod = inner.get(Resource::Pod, &key.0, &key.1)?;
-    let stage = objects::stage(&pod.value);
+    let stage = pod::stage(&pod.value);
     let up = matches!(stage, Stage::Creating | Stage::Starting | Stage::Ready | Stage::Crashing);
     (text(&pod.value, "/metadata/uid") == uid && up).then(|| pod.value.clone())
 }
@@ -39,12 +40,12 @@ pub fn exited(store: &Store, key: &Key, uid: &str, code: i32) {
             _ => true,
         };
         if again {
-            let ended = objects::terminated(&pod, code, &at);
-            objects::move_pod(&mut pod, Stage::Crashing, "CrashLoopBackOff", &at);
-            objects::set_last_end(&mut pod, ended);
+            let ended = pod::terminated(&pod, code, &at);
+            pod::step(&mut pod, Stage::Crashing, "CrashLoopBackOff", &at);
+            pod::set_last_end(&mut pod, ended);
             objects::record_event(inner, &pod, "kubelet", "BackOff", "Back-off restarting failed container");
         } else {
-            objects::finish_pod(&mut pod, code, &at);
+            pod::finish(&mut pod, code, &at);
         }
         inner.put(Resource::Pod, pod);
     });

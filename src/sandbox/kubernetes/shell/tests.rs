@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::super::kinds::Resource;
 use super::super::names::Names;
-use super::super::objects::{self, Stage};
+use super::super::pod::{self, Stage};
 use super::super::runtime::Runtime;
 use super::super::store::Store;
 use super::*;
@@ -19,7 +19,7 @@ fn container_in(names: Names, annotations: Value) -> Arc<Container> {
         "spec": {"containers": [{"name": "web", "image": "i", "envFrom": [{"secretRef": {"name": "s"}}],
                  "env": [{"name": "MODE", "value": "a  b"}]}]},
     });
-    objects::move_pod(&mut pod, Stage::Ready, "", "2026-11-20T00:00:00Z");
+    pod::step(&mut pod, Stage::Ready, "", "2026-11-20T00:00:00Z");
     let store = Arc::new(Store::default());
     let secret =
         json!({"metadata": {"namespace": "ns", "name": "s"}, "data": {"DATABASE_URL": "cG9zdGdyZXM6Ly94"}});

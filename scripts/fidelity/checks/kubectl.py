@@ -4,10 +4,13 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 with open(sys.argv[1], encoding="utf-8") as file:
     STATE = json.load(file)
@@ -46,10 +49,11 @@ spec:
 
 def check(name):
     def run(body):
+        begun = time.monotonic()
         try:
             body()
             PASSED.append(name)
-            print(f"ok {name}", flush=True)
+            print(f"ok {name} ({time.monotonic() - begun:.1f} s)", flush=True)
         except Exception as error:  # every failure is a finding
             FAILED.append(name)
             print(f"FAILED {name}: {type(error).__name__}: {str(error)[:400]!r}", flush=True)
@@ -164,6 +168,32 @@ def _():
 @check("describe an ingress")
 def _():
     holds(kubectl(f"describe ingress {WEB}.teacherservices.cloud"), f"{WEB}:80")
+
+
+def page():
+    """The service's front page: status and text."""
+    context = ssl.create_default_context(cafile=STATE["ca_file"])
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(STATE["service"]["url"], timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+
+
+@check("patch of an ingress moves the service's front door, and back")
+def _():
+    ingress = f"{WEB}.teacherservices.cloud"
+    backend = "/spec/rules/0/http/paths/0/backend/service/name"
+    lead = lambda to: kubectl(
+        ["patch", "ingress", ingress, "--type=json", "-p", json.dumps([{"op": "replace", "path": backend, "value": to}])]
+    )
+    assert page()[0] == 200, page()
+    lead("nobody")
+    holds(kubectl(f"describe ingress {ingress}"), "nobody:80")
+    assert page()[0] == 503, page()
+    lead(WEB)
+    assert page()[0] == 200, page()
 
 
 @check("describe an autoscaler")

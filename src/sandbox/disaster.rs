@@ -106,8 +106,8 @@ impl Disaster {
             ),
             Disaster::ClockChangeNight => (
                 "clock-change-night",
-                "what Azure and GitHub say the time is moves to ten minutes before the nearest change of British clocks; \
-                 rows keep real time",
+                "the time that Azure, GitHub and blob storage tell moves to ten minutes before the nearest change of British \
+                 clocks; rows keep real time",
             ),
             Disaster::PtrNameTaken => (
                 "ptr-name-taken",
@@ -291,7 +291,7 @@ fn change_clock(scene: &Scene) -> String {
     let Some(change) = clock_change_near(now.date_naive()) else { return "no clock change is near".into() };
     scene.clock.set_shift(change - BEFORE_THE_CHANGE - now);
     format!(
-        "Azure and GitHub now say {} UTC; British clocks change at {} UTC",
+        "Azure, GitHub and blob storage now say {} UTC; British clocks change at {} UTC",
         scene.clock.now().format("%Y-%m-%d %H:%M:%S"),
         change.format("%H:%M")
     )

@@ -63,7 +63,9 @@ async fn hold(access: Access, name: &'static str, work: Work) {
         if let Ok(client) = access.connect(name).await {
             failures = 0;
             // Ends with an error only: the connection is broken or the tables are gone.
-            let _ = keep_working(&client, work).await;
+            if let Err(error) = keep_working(&client, work).await {
+                tracing::debug!(%error, name, "the sandbox's service could not work on its database");
+            }
         }
         failures += 1;
         let wait = backoff::wait(failures, rand::rng().random(), None);
@@ -93,11 +95,11 @@ async fn request(client: &Client) -> Result<(), tokio_postgres::Error> {
                         WHEN 'submitted' THEN 'under_review' ELSE status END,
                       submitted_at = coalesce(submitted_at, now()), updated_at = now()
                       WHERE id = (SELECT id FROM referrals WHERE status IN ('draft', 'submitted')
-                                  ORDER BY created_at DESC OFFSET floor($1 * 200)::int LIMIT 1)";
+                                  ORDER BY created_at DESC OFFSET floor($1::float8 * 200)::int LIMIT 1)";
         client.execute(update, &[&some]).await?;
     } else {
         let read = "SELECT r.id, count(a.id) FROM referrals r LEFT JOIN allegations a ON a.referral_id = r.id
-                    WHERE r.id = (SELECT 1 + floor($1 * max(id))::bigint FROM referrals) GROUP BY r.id";
+                    WHERE r.id = (SELECT 1 + floor($1::float8 * max(id))::bigint FROM referrals) GROUP BY r.id";
         client.query_opt(read, &[&some]).await?;
     }
     let record = "INSERT INTO analytics_events (occurred_at, event_type, request)

@@ -306,6 +306,26 @@ async fn the_service_lives_by_its_replicas(sandbox: &Sandbox) {
     }
 }
 
+/// As users would: referrals are made and moved on, on connections that last.
+async fn live_moves_on(sandbox: &Sandbox) {
+    let client = sandbox.postgres().await;
+    let moved = async || {
+        let query = "SELECT count(*) FILTER (WHERE id > 24000),
+                       count(*) FILTER (WHERE updated_at > now() - interval '5 minutes' AND updated_at > created_at)
+                     FROM referrals";
+        let row = client.query_one(query, &[]).await.unwrap();
+        row.get::<_, i64>(0) > 0 && row.get::<_, i64>(1) > 0
+    };
+    until("referrals are made and moved on", moved).await;
+    // Longer than the longest pause between two pieces of work: each has worked, and holds.
+    let lasting = async || {
+        let query = "SELECT count(*) FROM pg_stat_activity
+                     WHERE application_name = $1 AND backend_start < now() - interval '6 seconds'";
+        client.query_one(query, &[&WEB]).await.unwrap().get::<_, i64>(0) >= 6
+    };
+    until("the service's connections last", lasting).await;
+}
+
 async fn a_disaster_strikes(ground: &Ground, sandbox: &Sandbox) {
     let before = Utc::now();
     let output = ground.run(&["disaster", "rows-deleted", "--json"]);
@@ -422,6 +442,7 @@ async fn a_world_on_loopback_from_start_to_sigterm() {
     azure_tells_what_runs(&sandbox).await;
     connections_follow_clients(&sandbox).await;
     the_service_lives_by_its_replicas(&sandbox).await;
+    live_moves_on(&sandbox).await;
     a_disaster_strikes(&ground, &sandbox).await;
     faults_come_and_go(&ground, &sandbox).await;
     others_meddle(&sandbox).await;

@@ -29,6 +29,7 @@ pub use self::locks::Locks;
 use self::monitor::Monitors;
 use self::operations::Tickets;
 pub use self::token::{Given, STORAGE, Tokens};
+pub use self::writes::refused;
 use super::certs::{Authority, CertError};
 use super::clock::Clock;
 use super::faults::{Faults, Provider};

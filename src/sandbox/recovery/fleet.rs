@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use super::servers::{Doing, Refusal, Servers};
-use crate::sandbox::azure::Diagnostics;
+use crate::sandbox::azure::{self, Diagnostics};
 use crate::sandbox::postgres::connect::Access;
 use crate::sandbox::postgres::fleet::{self, Failure};
 
@@ -19,23 +20,18 @@ pub struct Fleet {
 
 impl Fleet {
     fn find(&self, server: &str) -> Result<Access, Refusal> {
-        self.servers.access(server).ok_or_else(|| Refusal::not_found(server))
+        self.servers
+            .access(server)
+            .ok_or_else(|| refused(fleet::Refusal::NotFound { name: server.to_owned() }))
     }
 }
 
-/// As the resource manager would put it.
+/// As the resource manager puts it, which the workflows ask on the platform.
 fn refused(refusal: fleet::Refusal) -> Refusal {
-    let (status, code) = match &refusal {
-        fleet::Refusal::NotFound { name } => return Refusal::not_found(name),
-        fleet::Refusal::BadName { .. } => (400, "InvalidParameterValue"),
-        fleet::Refusal::NameTaken { .. } => (409, "ServerNameAlreadyExists"),
-        fleet::Refusal::Busy { .. } => (409, "ServerIsBusy"),
-        fleet::Refusal::WrongState { .. } => (409, "OperationNotAllowed"),
-        fleet::Refusal::OutsideWindow { .. } => (400, "InvalidPointInTimeUTC"),
-        fleet::Refusal::Gone { .. } => (404, "SourceServerNotFound"),
-        fleet::Refusal::TooMany { .. } => (409, "QuotaExceeded"),
-    };
-    Refusal::new(status, code, refusal.to_string())
+    let answer = azure::refused(&refusal);
+    let said = |at: &str| answer.body.pointer(at).and_then(Value::as_str).unwrap_or_default();
+    let message = format!("{} {}", said("/error/message"), said("/error/details/0/message"));
+    Refusal::new(answer.status.as_u16(), said("/error/code"), message.trim())
 }
 
 fn failed(failure: Failure) -> Refusal {

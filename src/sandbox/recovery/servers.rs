@@ -21,15 +21,6 @@ impl Refusal {
     pub fn new(status: u16, code: &str, message: impl Into<String>) -> Refusal {
         Refusal { status, code: code.to_owned(), message: message.into() }
     }
-
-    /// There is no server of this name.
-    pub fn not_found(server: &str) -> Refusal {
-        let message = format!(
-            "The Resource 'Microsoft.DBforPostgreSQL/flexibleServers/{server}' under resource group \
-             's189p01-rsm-pd-rg' was not found."
-        );
-        Refusal::new(404, "ResourceNotFound", message)
-    }
 }
 
 /// What is on its way.

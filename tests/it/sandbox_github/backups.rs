@@ -81,7 +81,8 @@ async fn a_server_restored_to_a_time_by_a_workflow_is_the_source_of_a_backup_tha
             if world.until(run, "completed").await["conclusion"] == "success" {
                 return;
             }
-            assert!(world.log(run).await.contains("InvalidPointInTimeUTC"), "{}", world.log(run).await);
+            let log = world.log(run).await;
+            assert!(log.contains("InvalidParameterValue") && log.contains("cannot be restored to"), "{log}");
         }
     };
     timeout(LIMIT, restored).await.unwrap();

@@ -44,7 +44,7 @@ impl Answer {
     }
 
     /// 401 with the challenge that tells a client where to sign in.
-    pub fn unauthorized(arm: &Arm, code: &str, message: &str) -> Answer {
+    pub(super) fn unauthorized(arm: &Arm, code: &str, message: &str) -> Answer {
         let challenge = format!(
             "Bearer authorization_uri=\"{}/{}\", error=\"invalid_token\", error_description=\"{message}\"",
             arm.endpoint, arm.principal.tenant

@@ -1,6 +1,7 @@
 //! One test binary: every file here is a group of tests on the real crate or the real program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod compare;
 mod docs;
 mod house;
 mod incident;

@@ -99,7 +99,7 @@ UNION ALL SELECT 'constraint', o.full_name, k.conname, pg_get_constraintdef(k.oi
   WHERE k.confrelid NOT IN (SELECT relation FROM held)
 UNION ALL SELECT 'index', o.full_name, i.relname, pg_get_indexdef(x.indexrelid)
   FROM pg_catalog.pg_index x JOIN own o ON o.oid = x.indrelid JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
-UNION ALL SELECT 'trigger', o.full_name, t.tgname, t.tgenabled || ' ' || pg_get_triggerdef(t.oid)
+UNION ALL SELECT 'trigger', o.full_name, t.tgname, t.tgenabled::text || ' ' || pg_get_triggerdef(t.oid)
   FROM pg_catalog.pg_trigger t JOIN own o ON o.oid = t.tgrelid WHERE NOT t.tgisinternal
 UNION ALL SELECT 'policy', o.full_name, p.polname, concat_ws(' ', p.polcmd, p.polpermissive,
     pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))

@@ -6,7 +6,7 @@ use super::session::Session;
 use super::table::{Asking, At, Compared, Differences, Table, pick};
 use crate::compare::ask::logical as ask;
 use crate::compare::join::{self, Found};
-use crate::compare::model::{Counts, Event, Path, Side};
+use crate::compare::model::{Counts, Event, Path, RowKind, Side};
 use crate::compare::sketch::{Cell, Item, Sketch, first_size};
 
 /// Bits of the largest sketch: 3 x 2^15 cells, about 7 MB from each side and 60,000 differences.
@@ -21,8 +21,8 @@ const KEYS_AT_ONCE: usize = 5_000;
 /// Compares a table by sketches. Live is within a transaction.
 pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, CompareError> {
     let by_writer = table.plan.path == Path::KeyXmin;
-    let estimate = table.live.estimate().max(table.restored.estimate());
-    let mut log2 = first_size(estimate.max(table.bytes() / 512));
+    let rows = table.live.estimate().max(table.restored.estimate());
+    let mut log2 = first_size(rows.max(table.bytes() / 512));
     loop {
         let sketch = sketch(asking, table, log2, by_writer).await?;
         let (rows_live, rows_restored) = (sketch.rows_live, sketch.rows_restored);
@@ -40,7 +40,7 @@ pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, Com
                         contents(asking.restored, table, &theirs)
                     )?
                 } else {
-                    (rows(&items, table, true), rows(&items, table, false))
+                    (of_side(&items, table, true), of_side(&items, table, false))
                 };
                 found.joined = join::join(live, restored);
                 found.counts = join::count(&found.joined);
@@ -52,7 +52,7 @@ pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, Com
             }
             None if log2 + STEP <= LARGEST && apart < 1 << (log2 + STEP) => log2 += STEP,
             None => {
-                return estimate_by_sample(asking, table, found).await.map(|f| Compared::Done(Box::new(f)));
+                return estimate(asking, table, found).await.map(|f| Compared::Done(Box::new(f)));
             }
         }
     }
@@ -108,7 +108,7 @@ fn keys(items: &[Item], live: bool) -> Vec<i64> {
     items.iter().filter(|i| (i.copies > 0) == live).map(|i| i.key).collect()
 }
 
-fn rows(items: &[Item], table: &Table, live: bool) -> Vec<Found<At>> {
+fn of_side(items: &[Item], table: &Table, live: bool) -> Vec<Found<At>> {
     let mine = items.iter().filter(|i| (i.copies > 0) == live);
     let keyed = table.plan.key.is_some();
     let mut all: Vec<Found<At>> = mine
@@ -147,17 +147,8 @@ async fn contents(session: &Session, table: &Table, keys: &[i64]) -> Result<Vec<
     Ok(all)
 }
 
-/// For the physical path, when more differs than is fetched: the same estimate.
+/// When more differs than is fetched: looks at one row in 2^n, chosen by key on both sides, and multiplies.
 pub async fn estimate(
-    asking: &Asking<'_>,
-    table: &Table,
-    found: Differences,
-) -> Result<Differences, CompareError> {
-    estimate_by_sample(asking, table, found).await
-}
-
-/// Looks at one row in 2^n, chosen by key on both sides, and multiplies.
-async fn estimate_by_sample(
     asking: &Asking<'_>,
     table: &Table,
     mut found: Differences,
@@ -174,6 +165,8 @@ async fn estimate_by_sample(
     let bits = (live.max(restored) / SAMPLE).max(1).next_power_of_two().trailing_zeros();
     let (a, b) = tokio::try_join!(sample(asking.live, table, bits), sample(asking.restored, table, bits))?;
     found.joined = join::join(a, b);
+    // A sample has rows that nobody touched, too.
+    found.joined.retain(|j| j.kind != RowKind::TouchedSame);
     let seen = join::count(&found.joined);
     let times = 1_u64 << bits;
     found.counts = if live == 0 || restored == 0 {
@@ -183,7 +176,7 @@ async fn estimate_by_sample(
             lost: seen.lost * times,
             new: seen.new * times,
             changed: seen.changed * times,
-            touched_same: seen.touched_same * times,
+            touched_same: 0,
             exact: bits == 0,
         }
     };

@@ -4,6 +4,8 @@
 
 mod fetch;
 mod finish;
+mod item;
+mod known;
 mod logical;
 mod one_side;
 mod overview;

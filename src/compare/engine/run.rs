@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::session::{Session, stopped};
+use super::item::{Item, alone};
+use super::known::{self, Known};
+use super::pace::Pace;
+use super::session::stopped;
 use super::sides::Sides;
 use super::table::{Asking, Compared, Differences, Table, Teller};
-use super::{CompareError, Job, Outcome, fetch, finish, logical, one_side, overview, pace::Pace, physical};
-use crate::compare::ask::{catalogue as ask, session as ask_session};
-use crate::compare::catalogue::{self, Catalogue, Pair};
+use super::{CompareError, Job, Outcome, fetch, finish, logical, overview, physical};
+use crate::compare::ask::session as ask_session;
+use crate::compare::catalogue::Pair;
 use crate::compare::gates::Ground;
 use crate::compare::model::{
-    Event, Gate, GateName, Path, Progress, SchemaChange, Side, TableHead, TableId, TableResult, Verdict,
+    Event, Gate, GateName, Path, Progress, SchemaChange, TableHead, TableId, TableResult, Verdict,
 };
-use crate::compare::schema::{self, Definition};
 
 /// Tries of one step, the connection being cut each time.
 const TRIES: u32 = 8;
@@ -45,16 +47,6 @@ struct Run {
     tell: Teller,
     pace: Pace,
     began: Instant,
-}
-
-/// What the catalogues said.
-struct Known {
-    ground: Ground,
-    pairs: Vec<Pair>,
-    /// Of each pair.
-    schema: Vec<Vec<SchemaChange>>,
-    /// Of nothing that is compared.
-    elsewhere: Vec<SchemaChange>,
 }
 
 impl Run {
@@ -94,57 +86,15 @@ impl Run {
         loop {
             let asked = async {
                 let (live, restored) = self.sides.ready().await?;
-                tokio::try_join!(read_catalogue(live), read_catalogue(restored))
+                tokio::try_join!(known::read(live), known::read(restored))
             };
             match asked.await {
-                Ok((live, restored)) => return self.understand(live, restored),
+                Ok((live, restored)) => {
+                    return known::understand(live, restored, &self.job.options, &self.tell);
+                }
                 Err(e) => self.again(e, &mut tries).await?,
             }
         }
-    }
-
-    fn understand(
-        &self,
-        (live, live_definitions): (Catalogue, Vec<Definition>),
-        (restored, restored_definitions): (Catalogue, Vec<Definition>),
-    ) -> Result<Known, CompareError> {
-        let ground = Ground { live: live.facts(), restored: restored.facts(), mode: self.job.options.mode };
-        if ground.is_one_server() {
-            return Err(CompareError::OneServer { database: ground.live.database });
-        }
-        for (side, facts) in [(Side::Live, &ground.live), (Side::Restored, &ground.restored)] {
-            if facts.version_num < 140_000 {
-                return Err(CompareError::TooOld { side, version: facts.version.clone() });
-            }
-        }
-        let one_origin = ground.one_origin();
-        let pairs = catalogue::pair(&live, &restored, one_origin, &self.job.options);
-        if pairs.is_empty() {
-            return Err(CompareError::NoTable);
-        }
-        let names =
-            |p: &Pair| Some((p.live.as_ref()?.table().to_string(), p.restored.as_ref()?.table().to_string()));
-        let renamed: Vec<(String, String)> = pairs.iter().filter_map(names).filter(|(l, r)| l != r).collect();
-        let mut elsewhere = schema::of_definitions(&live_definitions, &restored_definitions, &renamed);
-        elsewhere.extend(schema::of_sequences(&live.sequences, &restored.sequences));
-        let mut of_pairs = Vec::new();
-        for pair in &pairs {
-            let mut mine = schema::of_table(pair, one_origin);
-            let on = pair.table().to_string();
-            let (own, others) = elsewhere.into_iter().partition(|c| c.on == on);
-            elsewhere = others;
-            // A table on one side only differs in everything.
-            if pair.live.is_some() && pair.restored.is_some() {
-                mine.extend::<Vec<SchemaChange>>(own);
-            }
-            of_pairs.push(mine);
-        }
-        if !self.job.options.tables.is_empty() {
-            elsewhere.clear();
-        }
-        let cautions = schema::cautions(&live, &restored);
-        cautions.into_iter().for_each(|text| self.tell.note(text));
-        Ok(Known { ground, pairs, schema: of_pairs, elsewhere })
     }
 
     async fn list(&self, known: &Known) {
@@ -352,36 +302,6 @@ impl Run {
     }
 }
 
-/// A table at work and what is known of it.
-struct Item {
-    pair: Pair,
-    result: TableResult,
-    table: Option<Table>,
-    done: bool,
-}
-
-impl Item {
-    fn held(&self) -> bool {
-        self.holder().is_some()
-    }
-
-    fn holder(&self) -> Option<(Side, i32)> {
-        let of = |r: &Option<catalogue::Relation>| r.as_ref().and_then(|r| r.held_by);
-        of(&self.pair.live).map(|p| (Side::Live, p)).or(of(&self.pair.restored).map(|p| (Side::Restored, p)))
-    }
-
-    fn why(&self, error: &CompareError) -> String {
-        match (error, self.holder()) {
-            (CompareError::Refused { code, .. }, Some((side, pid))) if code == "55P03" => {
-                format!(
-                    "process {pid} holds it exclusively on {side}: wait for it, or end it, and compare again"
-                )
-            }
-            _ => error.to_string(),
-        }
-    }
-}
-
 fn asking<'a>(
     sides: &'a Sides,
     job: &'a Job,
@@ -391,62 +311,4 @@ fn asking<'a>(
 ) -> Option<Asking<'a>> {
     let (live, restored, second) = sides.open()?;
     Some(Asking { live, restored, second, options: &job.options, ground, pace, tell, stop: &job.stop })
-}
-
-async fn alone(asking: &Asking<'_>, pair: &Pair, result: &mut TableResult) -> Result<(), CompareError> {
-    let (side, relation) = match (&pair.live, &pair.restored) {
-        (Some(live), _) => (Side::Live, live),
-        (None, Some(restored)) => (Side::Restored, restored),
-        (None, None) => return Ok(()),
-    };
-    result.path = Some(Path::OneSide);
-    result.why_path = format!("only on {side}");
-    result.columns = relation.columns.iter().map(|c| c.name.clone()).collect();
-    let (rows, shown) = if matches!(relation.kind.as_str(), "r" | "m") {
-        one_side::look(asking.session(side), relation, asking.options).await?
-    } else {
-        (0, Vec::new())
-    };
-    result.rows = shown;
-    if side == Side::Live {
-        (result.verdict, result.rows_live, result.counts.new) = (Verdict::New, Some(rows), rows);
-    } else {
-        (result.verdict, result.rows_restored, result.counts.lost) = (Verdict::Gone, Some(rows), rows);
-    }
-    Ok(())
-}
-
-/// T0 of one side; without sizes if somebody took a lock meanwhile.
-async fn read_catalogue(session: &Session) -> Result<(Catalogue, Vec<Definition>), CompareError> {
-    let what = "its catalogue";
-    let question = ask::catalogue(true);
-    let (text, definitions) =
-        tokio::join!(session.text(what, &question), session.rows("its definitions", ask::DEFINITIONS));
-    let text = match text {
-        Err(CompareError::Refused { code, .. }) if code == "55P03" => {
-            session.run("a new snapshot", &ask_session::renew(session.side)).await?;
-            session.text(what, &ask::catalogue(false)).await?
-        }
-        text => text?,
-    };
-    let catalogue = Catalogue::read(&text).map_err(|why| session.garbled(what, &why))?;
-    let definitions = match definitions {
-        Ok(rows) => rows.iter().filter_map(definition).collect(),
-        Err(e) if e.is_cut() || e == CompareError::Cancelled => return Err(e),
-        // Rows can be compared without them.
-        Err(_) => {
-            session.run("a new snapshot", &ask_session::renew(session.side)).await?;
-            Vec::new()
-        }
-    };
-    Ok((catalogue, definitions))
-}
-
-fn definition(row: &tokio_postgres::Row) -> Option<Definition> {
-    Some(Definition {
-        what: row.try_get(0).ok()?,
-        on: row.try_get(1).ok()?,
-        name: row.try_get(2).ok()?,
-        text: row.try_get::<_, Option<String>>(3).ok()?.unwrap_or_default(),
-    })
 }

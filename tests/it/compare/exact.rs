@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use drtui::compare::{Counts, GateName, Mode, Options, Path, Verdict};
+use drtui::compare::{Counts, Mode, Options, Path, Verdict};
 
 use super::pair::{Pair, Story};
 use super::truth;
@@ -20,7 +20,7 @@ pub fn story() -> Story<'static> {
 }
 
 /// Tables that both sides have with the same columns, and how many of those are the key.
-fn tables() -> Vec<(String, String, usize)> {
+pub fn tables() -> Vec<(String, String, usize)> {
     let mut all: Vec<(String, String, usize)> = [
         ("orders", 1),
         ("events", 1),
@@ -82,7 +82,6 @@ async fn every_shape_is_exact_by_both_paths() {
     assert_eq!(told.table("dropped").verdict, Verdict::Gone);
     assert_eq!(told.table("dropped").counts.lost, 55);
     assert_eq!(told.table("created").verdict, Verdict::New);
-    let _ = GateName::Filenode;
 
     let logical = wire::directly(&pair, Options { mode: Mode::Logical, ..options }).await;
     check(&pair, &logical, &[]);

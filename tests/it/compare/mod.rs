@@ -1,6 +1,9 @@
 //! Comparisons of real pairs of servers: every result against the ground truth of a full ordered copy.
 
+mod command;
+mod cuts;
 mod exact;
 pub mod pair;
+mod pitfalls;
 mod truth;
 mod wire;

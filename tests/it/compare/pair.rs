@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What happens to the databases, in order. Each part is a psql script.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Story<'a> {
     /// Tables and rows, before the base backup.
     pub setup: &'a str,
@@ -21,12 +21,6 @@ pub struct Story<'a> {
     pub after: &'a str,
     /// More lines of postgresql.conf, for both.
     pub settings: &'a str,
-}
-
-impl Default for Story<'_> {
-    fn default() -> Self {
-        Story { setup: "", before: "", open: "", after: "", settings: "" }
-    }
 }
 
 /// One running server.
@@ -51,38 +45,24 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 impl Pair {
     /// Tells the story to two servers.
     pub fn make(name: &str, story: &Story<'_>) -> Pair {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = PathBuf::from(std::env::var("DRTUI_PAIR_DIR").unwrap_or_else(|_| "/var/tmp".into()))
-            .join(format!("drtui-pair-{name}-{}-{number}", std::process::id()));
+        let folder = folder(name);
         let live = Server::new(&folder, "live");
         let restored = Server { data: folder.join("restored"), port: free_port(), ..live.like() };
         std::fs::create_dir_all(folder.join("archive")).unwrap();
         live.own(&folder);
         live.own(&folder.join("archive"));
         let archive = folder.join("archive").display().to_string();
-        live.must(
-            "initdb",
-            &[
-                "-A",
-                "trust",
-                "-U",
-                "postgres",
-                "-k",
-                "--no-sync",
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "-D",
-                live.dir(),
-            ],
-        );
-        live.configure(&format!(
-            "archive_mode = on\narchive_command = 'cp \"%p\" {archive}/\"%f\"'\n{}",
-            story.settings
-        ));
+        live.initialise();
+        let archiving =
+            |command: &str| format!("archive_mode = on\narchive_command = '{command}'\n{}", story.settings);
+        // What is loaded before the base backup need not be archived.
+        live.configure(&archiving("/bin/true"));
         live.start();
         live.sql("postgres", "CREATE DATABASE app");
         live.sql("app", story.setup);
+        live.configure(&archiving(&format!("cp \"%p\" {archive}/\"%f\"")));
+        live.must("pg_ctl", &["-D", live.dir(), "reload"]);
+        live.until("postgres", "SELECT current_setting('archive_command') LIKE 'cp%'");
         let port = live.port.to_string();
         live.must(
             "pg_basebackup",
@@ -116,6 +96,30 @@ impl Pair {
         restored.signal_recovery();
         restored.start();
         restored.until("app", "SELECT NOT pg_is_in_recovery()");
+        Pair { live, restored, folder }
+    }
+
+    /// Two clusters that have nothing in common: the copy is filled by a dump of live, then live goes on.
+    pub fn unrelated(name: &str, setup: &str, after: &str) -> Pair {
+        let folder = folder(name);
+        let (live, restored) = (Server::new(&folder, "live"), Server::new(&folder, "restored"));
+        live.own(&folder);
+        for server in [&live, &restored] {
+            server.initialise();
+            server.configure("");
+            server.start();
+            server.sql("postgres", "CREATE DATABASE app");
+        }
+        live.sql("app", setup);
+        // Other numbers for the same types.
+        restored.sql(
+            "app",
+            "CREATE TYPE other AS ENUM ('x'); CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader",
+        );
+        let dump =
+            live.must("pg_dump", &["-h", "127.0.0.1", "-p", &live.port.to_string(), "-U", "postgres", "app"]);
+        restored.sql("app", &String::from_utf8(dump.stdout).unwrap());
+        live.sql("app", after);
         Pair { live, restored, folder }
     }
 
@@ -179,11 +183,28 @@ impl Server {
         output
     }
 
+    fn initialise(&self) {
+        let args = [
+            "-A",
+            "trust",
+            "-U",
+            "postgres",
+            "-k",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-D",
+            self.dir(),
+        ];
+        self.must("initdb", &args);
+    }
+
     fn configure(&self, more: &str) {
         let path = self.data.join("postgresql.conf");
         let text = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\nfsync = off\njit = off\n\
-             shared_buffers = 64MB\nmax_wal_size = 8GB\ncheckpoint_timeout = 1h\nautovacuum = off\nmax_connections = 50\n\
+             shared_buffers = 64MB\nmax_wal_size = 1GB\ncheckpoint_timeout = 1h\nautovacuum = off\nmax_connections = 50\n\
              max_prepared_transactions = 5\ntimezone = 'UTC'\nlogging_collector = off\n{more}",
             self.port
         );
@@ -231,6 +252,13 @@ impl Server {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Runs a script in a session of its own, and does not wait for it.
+    pub fn start_script(&self, database: &str, script: &str) -> Running {
+        let mut child = self.psql(database).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        Running { child }
+    }
+
     /// The one value that a query gives.
     pub fn ask(&self, database: &str, query: &str) -> String {
         self.sql(database, query).trim().to_owned()
@@ -266,6 +294,24 @@ impl Server {
             "postgres",
             &format!("SELECT coalesce(last_archived_wal, '') >= '{last}' FROM pg_stat_archiver"),
         );
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    PathBuf::from(std::env::var("DRTUI_PAIR_DIR").unwrap_or_else(|_| "/var/tmp".into()))
+        .join(format!("drtui-pair-{name}-{}-{number}", std::process::id()))
+}
+
+/// A script at work.
+pub struct Running {
+    child: Child,
+}
+
+impl Running {
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,0 +1,48 @@
+//! Other tools on the same pair, if they are installed: `reladiff` (PyPI) and `pg_comparator` (Debian). Their promise is
+//! how much slower they are.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use super::Bench;
+
+/// Runs what is there.
+pub fn run(bench: &mut Bench, ours: f64) {
+    let (live, restored) = (bench.pair.live.port, bench.pair.restored.port);
+    let url = |port: u16| format!("postgresql://postgres@127.0.0.1:{port}/app");
+    let reladiff = std::env::var("RELADIFF").unwrap_or_else(|_| "reladiff".into());
+    let mut command = Command::new(&reladiff);
+    command.args([&url(live), "orders", &url(restored), "orders", "-k", "id", "-c", "%", "--stats"]);
+    if let Some(seconds) = timed(&mut command) {
+        println!("  reladiff: {seconds:.1} s");
+        bench.at_least("reladiff takes longer on orders", seconds / ours, 25.0, "x");
+    } else {
+        println!("  reladiff is not installed (pip install reladiff[postgresql]; RELADIFF=path)");
+    }
+    // Its functions must be in both databases; whoever lacks them has not installed it.
+    for server in [&bench.pair.live, &bench.pair.restored] {
+        let wanted = "SELECT count(*) > 0 FROM pg_available_extensions WHERE name = 'pgcmp'";
+        if server.ask("app", wanted) == "t" {
+            server.sql("app", "CREATE EXTENSION IF NOT EXISTS pgcmp");
+        }
+    }
+    let comparator = std::env::var("PG_COMPARATOR").unwrap_or_else(|_| "pg_comparator".into());
+    let address = |port: u16| format!("pgsql://postgres@127.0.0.1:{port}/app/orders?id:%");
+    let mut command = Command::new(&comparator);
+    command.args(["--checksum-function=fnv", &address(live), &address(restored)]);
+    if let Some(seconds) = timed(&mut command) {
+        println!("  pg_comparator: {seconds:.1} s");
+        bench.at_least("pg_comparator takes longer on orders", seconds / ours, 8.0, "x");
+    } else {
+        println!("  pg_comparator is not installed (apt-get install pg-comparator; PG_COMPARATOR=path)");
+    }
+}
+
+fn timed(command: &mut Command) -> Option<f64> {
+    let began = Instant::now();
+    let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    // Both end with other codes than 0 when something differs.
+    println!("  {:?}: {}", output.status.code(), text.lines().last().unwrap_or_default());
+    (began.elapsed().as_secs_f64() > 1.0).then(|| began.elapsed().as_secs_f64())
+}

@@ -1,5 +1,6 @@
 //! Changes to the outside world: what is asked, what the guard shows, and the order capture → intent → act → outcome.
 
+use super::comparing;
 use super::effect::Effect;
 use super::model::{Level, Model, Pending};
 use super::overlays::guard::{Guard, Step};
@@ -313,6 +314,9 @@ pub fn on_journalled(model: &mut Model, entry: &Entry) -> Option<Effect> {
     if matches!(action, Action::HandOff { .. }) {
         model.handing_since = None;
     }
+    if let Action::Compare { request } = action {
+        comparing::began(model, request);
+    }
     Some(Effect::Run { id: id.clone(), action: action.clone() })
 }
 
@@ -340,7 +344,13 @@ pub fn on_journal_failed(model: &mut Model, why: &str) {
 
 /// A change ended.
 pub fn acted(model: &mut Model, id: String, action: Action, outcome: Outcome) -> Vec<Effect> {
+    let outcome = match &action {
+        Action::Compare { request } => comparing::ended(model, request, outcome),
+        _ => outcome,
+    };
     match &outcome {
+        // Said already.
+        _ if matches!(action, Action::Compare { .. }) => {}
         Outcome::Done { result } => {
             if let Action::Scale { deployment, from, to } = &action
                 && replicas::deployment(model, deployment).is_some_and(|d| d.wanted == *from)

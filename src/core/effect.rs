@@ -1,6 +1,6 @@
 //! What `update` asks the runtime to do, as plain data.
 
-use crate::domain::{Source, TunnelId};
+use crate::domain::{CompareRequest, Source, TunnelId};
 use crate::incident::{Action, Event};
 
 /// One thing to do. Outcomes come back as messages.
@@ -18,8 +18,14 @@ pub enum Effect {
     CloseTunnel(TunnelId),
     /// Look for the tunnel's way again now.
     ReconnectTunnel(TunnelId),
+    /// Stop a comparison, on the servers too. It ends as its action does.
+    CancelCompare { run: u32 },
+    /// Ask both databases of a comparison one question, read-only, limited and timed. Answer: `Msg::Queried`.
+    AskBoth { id: u64, request: Box<CompareRequest>, sql: String },
     /// Put text on the clipboard (OSC 52). Answer: `Msg::Copied`.
     Copy(String),
+    /// The same for a row's data, which no message repeats. Answer: `Msg::Info`.
+    CopySilently(String),
     /// Capture the mouse, or release it for the terminal's own selection.
     Mouse(bool),
     /// Stop like any job (Ctrl-Z).

@@ -7,6 +7,7 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 #[derive(Debug)]
 pub struct Filter {
     words: Vec<Word>,
+    exact: bool,
     matcher: Matcher,
     buffer: Vec<char>,
 }
@@ -22,7 +23,16 @@ struct Word {
 impl Filter {
     pub fn new(text: &str) -> Filter {
         let words = text.split_whitespace().map(Word::new).collect();
-        Filter { words, matcher: Matcher::new(Config::DEFAULT), buffer: Vec::new() }
+        Filter { words, exact: false, matcher: Matcher::new(Config::DEFAULT), buffer: Vec::new() }
+    }
+
+    /// A filter whose words must stand in a value as they are, in any case: for data, where alike is not enough.
+    pub fn exact(text: &str) -> Filter {
+        Filter { exact: true, ..Filter::new(text) }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
     }
 
     /// The first field asked for that no row has (any beginning of a field's name will do).
@@ -33,13 +43,15 @@ impl Filter {
 
     /// True if a row with these `(field, value)` pairs passes.
     pub fn admits(&mut self, fields: &[(&str, &str)]) -> bool {
-        let Filter { words, matcher, buffer } = self;
+        let Filter { words, exact, matcher, buffer } = self;
         words.iter().all(|word| {
             let mut values = fields
                 .iter()
                 .filter(|(name, _)| word.field.as_ref().is_none_or(|f| name.starts_with(f.as_str())))
                 .map(|(_, value)| *value);
-            if word.absent {
+            if *exact && !word.absent {
+                values.any(|v| v.to_lowercase().contains(&word.plain))
+            } else if word.absent {
                 values.all(|v| !v.to_lowercase().contains(&word.plain))
             } else {
                 values.any(|v| word.pattern.score(Utf32Str::new(v, buffer), matcher).is_some())
@@ -77,6 +89,8 @@ mod tests {
         let unknown = |text: &str| Filter::new(text).unknown_field(&["name", "status"]).map(str::to_owned);
         assert_eq!(unknown("web st:ready !name:x"), None);
         assert_eq!(unknown("web !statsu:ready").as_deref(), Some("statsu"));
+        let exact = |text: &str| Filter::exact(text).admits(&row);
+        assert!(exact("serious-MIS status:crash") && !exact("rsmwork") && !exact("!worker"));
         assert!(admits("status:crash") && !admits("status:running") && admits("!status:running"));
     }
 }

@@ -138,11 +138,13 @@ fn hidden_ends(model: &mut Model) -> Vec<Event> {
     ends.into_iter().map(|(id, outcome)| Event::Finished { id, outcome }).collect()
 }
 
-/// Tunnels and the programs in them end with the cockpit that had them, whatever else is not known of them.
+/// Comparisons, tunnels and the programs in them end with the cockpit that had them, whatever else is not known of them.
 fn with_the_cockpit(session: &Session) -> Vec<(String, Outcome)> {
     let why = "the cockpit stopped before it ended: it ended with it";
     let ended = |a: &&ActionRecord| {
-        session.is_hidden(&a.id) && matches!(a.action, Action::OpenTunnel { .. } | Action::HandOff { .. })
+        let ours =
+            matches!(a.action, Action::OpenTunnel { .. } | Action::HandOff { .. } | Action::Compare { .. });
+        ours && session.is_hidden(&a.id)
     };
     let open = session.state.open_actions().filter(ended);
     open.map(|a| (a.id.clone(), Outcome::Unknown { why: why.into() })).collect()

@@ -3,6 +3,8 @@
 
 pub mod act;
 pub mod command;
+pub mod comparing;
+pub mod comparison;
 pub mod effect;
 pub mod filter;
 pub mod follow;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Duration;
 
+use super::comparison::Comparison;
 use super::layout::{self, Layout};
 use super::overlays::Overlay;
 use super::panes::{PaneId, Panes};
@@ -42,6 +43,8 @@ pub struct Model {
     pub who: String,
     pub runbooks: Vec<Runbook>,
     pub world: World,
+    /// The last comparison of live with a copy.
+    pub compare: Option<Comparison>,
     /// The open incident, if any.
     pub session: Option<Session>,
     /// Why no incident may be opened here: another cockpit holds the open one, or it is damaged.
@@ -139,6 +142,7 @@ impl Model {
             who: start.who,
             runbooks: start.runbooks,
             world: World::default(),
+            compare: None,
             session: None,
             looking: true,
             held: None,
@@ -239,7 +243,7 @@ impl Model {
                 Phase::Loading | Phase::Live => {}
             }
         }
-        if super::tunnel::needs_a_second(self) {
+        if super::tunnel::needs_a_second(self) || super::comparing::needs_a_second(self) {
             wake = wake.min(second);
         }
         wake

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::model::Model;
 use super::overlays::Overlay;
 use super::overlays::prompt::Kind;
+use super::overlays::query::Reply;
 use crate::domain::{Update, Utc};
 use crate::incident::{Action, Entry, Outcome};
 
@@ -30,6 +31,10 @@ pub enum Msg {
     JournalFailed { why: String },
     /// A change ended. `id` is the action's.
     Acted { id: String, action: Action, outcome: Outcome },
+    /// News of a comparison, as far as they have not replaced each other. `run`: of which one.
+    Compare { run: u32, news: Vec<crate::compare::Event> },
+    /// Both databases answered the question with this number.
+    Queried { id: u64, live: Reply, restored: Reply },
     /// Text went to the terminal for its clipboard; whether the terminal takes it cannot be known.
     Copied { text: String },
     /// Something the runtime was asked for did not work.
@@ -43,11 +48,23 @@ impl Msg {
     /// hidden. What was kept of it follows, without secrets, when the journal has it.
     pub fn for_recording(&self, model: &Model) -> Msg {
         let free_text = match model.overlays.last() {
-            Some(Overlay::Prompt(prompt)) => !matches!(prompt.kind, Kind::Filter(_)),
+            // What is looked for in rows may be a person's data, as what is asked of a database.
+            Some(Overlay::Prompt(prompt)) => {
+                !matches!(prompt.kind, Kind::Filter(pane) if pane != super::panes::PaneId::Compare)
+            }
+            Some(Overlay::Query(_)) => true,
             Some(Overlay::Palette(palette)) => palette.takes_free_text(),
             _ => false,
         };
         let mut msg = self.clone();
+        match &mut msg {
+            Msg::Compare { news, .. } => news.iter_mut().for_each(hide_rows),
+            Msg::Queried { live, restored, .. } => {
+                live.hide();
+                restored.hide();
+            }
+            _ => {}
+        }
         if let (true, Msg::Input { input }) = (free_text, &mut msg) {
             match input {
                 Input::Key(key) if matches!(key.code, KeyCode::Char(_)) => key.code = KeyCode::Char('•'),
@@ -56,5 +73,19 @@ impl Msg {
             }
         }
         msg
+    }
+}
+
+/// Replaces every value of a row by its number: a recording holds nobody's data.
+fn hide_rows(event: &mut crate::compare::model::Event) {
+    let crate::compare::model::Event::Table { table } = event else { return };
+    table.notes.iter_mut().for_each(|note| *note = "•".into());
+    let mut n = 0;
+    for row in &mut table.rows {
+        let versions = row.live.iter_mut().chain(row.restored.iter_mut()).flat_map(|v| v.values.iter_mut());
+        for value in row.key.iter_mut().chain(versions).flatten() {
+            n += 1;
+            value.text = format!("•{n}");
+        }
     }
 }

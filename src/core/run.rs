@@ -2,6 +2,7 @@
 
 use super::act;
 use super::command::Command;
+use super::comparing;
 use super::effect::Effect;
 use super::list::Move;
 use super::model::{Level, Model};
@@ -29,6 +30,7 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         Command::FocusReplicas => model.focus = PaneId::Replicas,
         Command::FocusPostgres => model.focus = PaneId::Postgres,
         Command::FocusTunnels => model.focus = PaneId::Tunnels,
+        Command::FocusCompare => model.focus = PaneId::Compare,
         Command::FocusTimeline => model.focus = PaneId::Timeline,
         Command::Zoom => model.zoom = !model.zoom,
         Command::Help => open(model, Overlay::Reader(Reader::new(Page::Help))),
@@ -76,6 +78,7 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         Command::Suspend => return vec![Effect::Suspend],
         Command::Quit => model.quit = true,
         Command::Panic => return if model.test_switches { vec![Effect::Panic] } else { Vec::new() },
+        of_compare => return comparing::run(model, of_compare, argument),
     }
     Vec::new()
 }

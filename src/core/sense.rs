@@ -1,5 +1,6 @@
 //! Answers the runbook's probes from what the providers know. Pure; never asks anybody.
 
+use crate::core::comparison::Stage;
 use crate::core::model::Model;
 use crate::domain::{Deployment, Phase, Sensed, ServerClass, Source, Verdict};
 use crate::runbook::{Compare, Expect, Item, Probe, Scope, Value, Which};
@@ -14,6 +15,9 @@ enum Answer {
 /// What the item's probe sees now; `None` if the item has no probe.
 pub fn sense(model: &Model, item: &Item) -> Option<Sensed> {
     let probe = item.sense.as_ref()?;
+    if let Some(seen) = compared(model, item, probe) {
+        return Some(seen);
+    }
     let (answer, words, source) = ask(model, probe);
     let (as_of, label, unwell) = match source {
         Some(source) => {
@@ -102,7 +106,54 @@ fn ask(model: &Model, probe: &Probe) -> (Answer, String, Option<Source>) {
             }
             None => (Answer::Unknown, "no incident is open".into(), None),
         },
+        Probe::CompareRecoverable | Probe::CompareDiffering => {
+            (Answer::Unknown, "nothing is compared yet".into(), None)
+        }
     }
+}
+
+/// True for items whose evidence is a comparison.
+pub fn wants_comparison(item: &Item) -> bool {
+    matches!(item.sense, Some(Probe::CompareRecoverable | Probe::CompareDiffering))
+}
+
+/// What the last comparison says, in counts and times alone; as of its end.
+fn compared(model: &Model, item: &Item, probe: &Probe) -> Option<Sensed> {
+    if !wants_comparison(item) {
+        return None;
+    }
+    let unknown = |value: &str, source: String| {
+        let (value, verdict) = (value.to_owned(), Verdict::Unknown);
+        Some(Sensed { value, source, as_of: None, verdict })
+    };
+    let Some(comparison) = &model.compare else {
+        return unknown("nothing is compared yet", "comparison".into());
+    };
+    let source = format!("comparison of {}", comparison.pair());
+    let (at, complete) = match &comparison.stage {
+        Stage::Running => return unknown("a comparison is running", source),
+        Stage::Done { at } => (*at, true),
+        Stage::Ended { at, .. } => (*at, false),
+    };
+    let counts = comparison.counts();
+    let recoverable = counts.lost.saturating_add(counts.changed);
+    let (number, sure) = match probe {
+        // What was found was found, whatever else could not be compared.
+        Probe::CompareRecoverable => (recoverable, complete),
+        _ => {
+            // A table that is gone or new differs even if it holds no row.
+            let tables = comparison.differing() as u64;
+            (counts.differing().max(tables), complete && comparison.unknown() == 0)
+        }
+    };
+    let verdict = if sure {
+        let number = Answer::Number(i64::try_from(number).unwrap_or(i64::MAX));
+        judge(model, probe, item.verify.as_ref(), &number)
+    } else {
+        Verdict::Unknown
+    };
+    let stopped = if complete { "" } else { "NOT COMPLETE: " };
+    Some(Sensed { value: format!("{stopped}{}", comparison.outcome()), source, as_of: Some(at), verdict })
 }
 
 fn replicas(

@@ -1,6 +1,8 @@
 //! A cockpit without a runtime, for tests: keys go in, effects are answered the way the runtime would, the journal is
 //! real entries in memory.
 
+pub mod compared;
+
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::{Model, Start};

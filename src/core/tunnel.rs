@@ -107,6 +107,7 @@ fn warn(model: &mut Model, text: impl Into<String>) -> Vec<Effect> {
 pub fn next_id(model: &Model) -> TunnelId {
     let asked = |action: &Action| match action {
         Action::OpenTunnel { request } => Some(request.id),
+        Action::Compare { request } => Some(request.live_tunnel.max(request.restored_tunnel)),
         _ => None,
     };
     let recorded = model.session.iter().flat_map(|s| &s.state.actions).filter_map(|a| asked(&a.action));

@@ -3,6 +3,7 @@
 use crossterm::event::{Event as Input, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 
 use super::act;
+use super::comparing;
 use super::effect::Effect;
 use super::follow::{self, News};
 use super::keymap;
@@ -44,6 +45,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Acted { id, action, outcome } => act::acted(model, id, action, outcome),
+        Msg::Compare { run, news } => {
+            comparing::on_news(model, run, news);
+            Vec::new()
+        }
+        msg @ Msg::Queried { .. } => {
+            comparing::answered(model, msg);
+            Vec::new()
+        }
         Msg::Copied { text } => {
             model.tell(Level::Info, format!("Sent to the terminal's clipboard: {}", text::fit(&text, 60)));
             Vec::new()
@@ -286,7 +295,11 @@ fn on_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     if keymap::name(key).as_deref() == Some("esc") {
         if !model.dismiss() {
             let focus = model.focus;
+            let filtered = !panes::filter(model, focus).is_empty();
             panes::set_filter(model, focus, String::new());
+            if !filtered && focus == panes::PaneId::Compare {
+                comparing::step_out(model);
+            }
         }
         return Vec::new();
     }

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod compare;
 pub mod deployment;
 pub mod fault;
 pub mod feed;
@@ -14,6 +15,7 @@ pub mod text;
 pub mod tunnel;
 
 pub use clock::Utc;
+pub use compare::CompareRequest;
 pub use deployment::{Deployment, DeploymentKey, Hpa};
 pub use fault::Fault;
 pub use feed::{Source, Update};

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{DeploymentKey, HandOff, Hpa, Sensed, ServerClass, Tool, TunnelRequest, Utc};
+use crate::domain::{
+    CompareRequest, DeploymentKey, HandOff, Hpa, Sensed, ServerClass, Tool, TunnelRequest, Utc,
+};
 
 /// One line of a journal: an event with its place in the chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,6 +111,8 @@ pub enum Action {
     HandOff { hand_off: Box<HandOff>, which: ServerClass, server: String, database: String },
     /// Delete a pod that an earlier run made for a tunnel and left behind.
     DeletePod { namespace: String, pod: String },
+    /// Compare the live database with a restored copy, reading only. Its outcome holds counts and times, never a row.
+    Compare { request: Box<CompareRequest> },
 }
 
 impl Action {
@@ -117,6 +121,7 @@ impl Action {
         match self {
             Action::Scale { .. } | Action::SandboxDisaster { .. } | Action::DeletePod { .. } => true,
             Action::OpenTunnel { request } => request.own_pod,
+            Action::Compare { request } => request.own_pod,
             Action::HandOff { hand_off, .. } => !hand_off.read_only,
         }
     }
@@ -139,6 +144,10 @@ impl Action {
                 }
             }
             Action::DeletePod { namespace, pod } => format!("kubectl -n {namespace} delete pod {pod}"),
+            Action::Compare { request } => {
+                // The address holds a password: it stays in the shell's environment.
+                format!("drtui compare --live \"$LIVE_URL\" --restored @{}", request.restored)
+            }
         }
     }
 }

@@ -303,6 +303,7 @@ fn change(record: &ActionRecord) -> Change {
         Action::OpenTunnel { request } => (request.server.clone().unwrap_or_default(), None, None),
         Action::HandOff { server, database, .. } => (format!("{server}/{database}"), None, None),
         Action::DeletePod { namespace, pod } => (format!("{namespace}/{pod}"), None, None),
+        Action::Compare { request } => (format!("{} with {}", request.live, request.restored), None, None),
     };
     let (outcome, detail) = match &record.ended {
         Some((_, Outcome::Done { result })) => ("done", clean(result)),

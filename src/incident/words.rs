@@ -65,6 +65,13 @@ pub fn change(action: &Action) -> String {
             )
         }
         Action::DeletePod { namespace, pod } => format!("delete the pod {namespace}/{pod}, left by a tunnel"),
+        Action::Compare { request } => {
+            let through = if request.own_pod { "pods of its own" } else { "a pod of the app" };
+            format!(
+                "compare LIVE {} with PTR {}, reading only, through {through}, with the credentials of {}",
+                request.live, request.restored, request.app
+            )
+        }
     }
 }
 

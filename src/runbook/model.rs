@@ -123,6 +123,10 @@ pub enum Probe {
     ServiceHealth,
     /// `undo.open()`: number of open undo entries in the ledger.
     UndoOpen,
+    /// `compare.recoverable()`: rows that the copy can give back: lost on live, or changed there. A number.
+    CompareRecoverable,
+    /// `compare.differing()`: rows that differ, whichever side has more of them. A number.
+    CompareDiffering,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

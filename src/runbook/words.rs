@@ -5,8 +5,16 @@ use std::fmt;
 use super::error::{At, short};
 use super::model::{Compare, Do, Expect, Probe, Scope, Value, Which};
 
-const PROBES: &[&str] =
-    &["replicas.wanted", "replicas.ready", "server.state", "server.count", "service.health", "undo.open"];
+const PROBES: &[&str] = &[
+    "replicas.wanted",
+    "replicas.ready",
+    "server.state",
+    "server.count",
+    "service.health",
+    "undo.open",
+    "compare.recoverable",
+    "compare.differing",
+];
 const CHANGES: &[&str] = &["scale", "restore"];
 /// Longest word or name in a `dr` block.
 const WORD_MAX: usize = 63;
@@ -27,6 +35,8 @@ pub(super) fn probe(line: usize, text: &str) -> Result<Probe, At> {
         "server.count" => Ok(Probe::ServerCount { which: which()? }),
         "service.health" => none(Probe::ServiceHealth),
         "undo.open" => none(Probe::UndoOpen),
+        "compare.recoverable" => none(Probe::CompareRecoverable),
+        "compare.differing" => none(Probe::CompareDiffering),
         _ => Err(At::unknown(line, "probe", name, PROBES)),
     }
 }
@@ -170,6 +180,8 @@ impl fmt::Display for Probe {
             Probe::ServerCount { which } => write!(f, "server.count({which})"),
             Probe::ServiceHealth => f.write_str("service.health()"),
             Probe::UndoOpen => f.write_str("undo.open()"),
+            Probe::CompareRecoverable => f.write_str("compare.recoverable()"),
+            Probe::CompareDiffering => f.write_str("compare.differing()"),
         }
     }
 }
@@ -212,6 +224,8 @@ mod tests {
             "server.count(ptr)",
             "service.health()",
             "undo.open()",
+            "compare.recoverable()",
+            "compare.differing()",
         ] {
             assert_eq!(probe(1, text).unwrap().to_string(), text);
         }

@@ -46,6 +46,8 @@ async fn act(providers: &Providers, action: &Action) -> Outcome {
             Ok(()) => Outcome::Done { result: format!("pod {namespace}/{pod} deleted") },
             Err(e) => Outcome::Failed { why: e.to_string() },
         },
+        // Runs by itself: `comparing`.
+        Action::Compare { .. } => Outcome::Failed { why: "not begun".to_owned() },
         // The loop's own: it has the terminal.
         Action::HandOff { .. } => Outcome::Failed { why: "no terminal to hand over".to_owned() },
         Action::SandboxDisaster { name } => match providers.sandbox_disaster(name).await {

@@ -1,6 +1,7 @@
 //! DOES: the loop, effects, input, terminal, signals, recorder, clipboard. Decides nothing: `core::update` does.
 
 pub mod clipboard;
+pub mod comparing;
 pub mod effects;
 pub mod handoff;
 pub mod input;
@@ -30,6 +31,7 @@ use crate::providers::{self, Providers, Settings};
 use crate::view;
 use crate::view::theme::{Depth, Theme};
 use clipboard::Through;
+use comparing::Comparing;
 use input::Input;
 use journal::Writer;
 use mailbox::Mailbox;
@@ -78,6 +80,7 @@ pub async fn run(setup: Setup) -> Result<ExitCode> {
         providers: None,
         stopped: false,
         loan: Loan::default(),
+        comparing: Comparing::default(),
     };
     // The first frame waits for nothing.
     for what in setup.troubles {
@@ -107,6 +110,7 @@ struct Cockpit {
     stopped: bool,
     /// The program that has the terminal, if one has.
     loan: Loan,
+    comparing: Comparing,
 }
 
 impl Cockpit {
@@ -258,6 +262,12 @@ impl Cockpit {
             Effect::Run { id, action } if matches!(action, Action::HandOff { .. }) => {
                 self.loan.ask(id, action)
             }
+            Effect::Run { id, action: Action::Compare { request } } => {
+                if let Some(providers) = &self.providers {
+                    let (providers, answers) = (Arc::clone(providers), self.answers.clone());
+                    self.comparing.start(providers, id, *request, answers);
+                }
+            }
             Effect::Run { id, action } => {
                 if let Some(providers) = &self.providers {
                     effects::run(Arc::clone(providers), id, action, self.answers.clone());
@@ -278,7 +288,10 @@ impl Cockpit {
                     providers.reconnect_tunnel(id);
                 }
             }
-            Effect::Copy(text) => self.copy(&text),
+            Effect::CancelCompare { run } => self.comparing.cancel(run),
+            Effect::AskBoth { id, sql, .. } => self.comparing.ask(id, sql, self.answers.clone()),
+            Effect::Copy(text) => self.copy(&text, true),
+            Effect::CopySilently(text) => self.copy(&text, false),
             Effect::Mouse(on) => self.or_say(|guard| guard.set_mouse(on)),
             Effect::Suspend => self.suspend(),
             Effect::Redraw => self.guard.repaint(),
@@ -286,7 +299,8 @@ impl Cockpit {
         }
     }
 
-    fn copy(&mut self, text: &str) {
+    /// `said`: the message may repeat the text.
+    fn copy(&mut self, text: &str, said: bool) {
         let copy = clipboard::encode(text, self.through);
         if let Err(e) = self.guard.send(&copy.sequence) {
             self.step(Msg::Trouble { what: format!("Not copied: {e}") });
@@ -294,6 +308,9 @@ impl Cockpit {
             self.step(Msg::Trouble {
                 what: format!("Copied only the first {} characters: no terminal takes more.", copy.chars),
             });
+        } else if !said {
+            let what = format!("Sent to the terminal's clipboard: {} characters", text.chars().count());
+            self.step(Msg::Info { what });
         } else {
             self.step(Msg::Copied { text: text.to_owned() });
         }

@@ -272,6 +272,11 @@ pub fn footer(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
         let useless = match spec.command {
             crate::core::Command::Incident => model.session.is_some(),
             crate::core::Command::Note | crate::core::Command::Ledger => model.session.is_none(),
+            crate::core::Command::CancelCompare => !model.compare.as_ref().is_some_and(|c| c.is_running()),
+            crate::core::Command::Compare => model.compare.as_ref().is_some_and(|c| c.is_running()),
+            crate::core::Command::ColumnsRight | crate::core::Command::MarkRepair => {
+                model.panes.compare.level == panes::compare::Level::Tables
+            }
             crate::core::Command::OpenTunnel => !matches!(model.focus, PaneId::Postgres | PaneId::Tunnels),
             crate::core::Command::Do => checklist::selected(model).is_none_or(|i| i.action.is_none()),
             _ => false,

@@ -11,6 +11,8 @@ use ratatui::style::Style;
 use super::draw;
 use super::theme::{Depth, Theme};
 use crate::core::Model;
+use crate::core::overlays::query::Reply;
+use crate::core::testing::compared;
 use crate::core::testing::{Kit, deployment, orphan, tunnel};
 use crate::domain::{Metrics, Phase, Sample, ServerClass, Source, TunnelState, Update};
 
@@ -256,6 +258,72 @@ fn a_message_that_is_too_long_says_where_the_rest_is() {
 }
 
 #[test]
+fn a_comparison_at_every_size() {
+    let mut kit = compared::done();
+    kit.keys("esc z");
+    for (width, height) in [(40, 12), (80, 24), (120, 40), (200, 60)] {
+        check("compare_tables", &mut kit, width, height);
+    }
+    kit.keys("z g enter");
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        check("compare_rows", &mut kit, width, height);
+    }
+    kit.keys("] enter");
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        check("compare_columns", &mut kit, width, height);
+    }
+    kit.keys("enter");
+    check("compare_value", &mut kit, 80, 24);
+    kit.keys("esc backspace j j enter ] enter");
+    check("compare_json", &mut kit, 80, 24);
+}
+
+#[test]
+fn a_comparison_under_way_beside_the_others() {
+    let mut kit = compared::begun();
+    check("compare_running", &mut kit, 120, 40);
+    check("compare_running", &mut kit, 80, 24);
+}
+
+#[test]
+fn both_databases_answer_a_question() {
+    let mut kit = compared::done();
+    kit.keys("s").text("select count(*) from orders").keys("enter");
+    let rows = |n: &str| Reply::Rows {
+        columns: vec!["count".into(), "max".into()],
+        rows: vec![vec![Some(n.into()), None], vec![Some("NULL".into()), Some(String::new())]],
+        more: false,
+        took_ms: 12,
+    };
+    kit.send(crate::core::Msg::Queried { id: 1, live: rows("7005"), restored: rows("8003") });
+    check("compare_query", &mut kit, 80, 24);
+    let failed = Reply::Failed { why: "relation \"ordres\" does not exist (42P01)".into() };
+    kit.keys("enter");
+    kit.send(crate::core::Msg::Queried { id: 2, live: failed.clone(), restored: failed });
+    check("compare_query_failed", &mut kit, 80, 24);
+}
+
+/// What differs is told by a sign where there is no colour, and no escape sequence of a row gets to the screen.
+#[test]
+fn differences_are_seen_without_colour_and_rows_are_never_raw() {
+    let mut kit = compared::done();
+    resized(&mut kit, 120, 40);
+    kit.keys("g enter");
+    crate::core::update::settle(&mut kit.model);
+    for name in Theme::names() {
+        let theme = Theme::named(name).unwrap().with_depth(Depth::None);
+        let buffer = drawn(&kit.model, &theme, 120, 40);
+        let text: String = buffer.content().iter().map(|c| c.symbol()).collect();
+        for words in
+            ["≠", " LIVE ", " PTR ", "- lost", "+ new", "no such row in LIVE", "\\u{1b}[31mred", "'NULL'"]
+        {
+            assert!(text.contains(words), "{words} is not drawn in {name}");
+        }
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'));
+    }
+}
+
+#[test]
 fn too_small_is_said_and_not_drawn() {
     let kit = busy();
     let theme = Theme::named("dark").unwrap();
@@ -313,6 +381,33 @@ fn two_thousand_deployments_cost_no_more_than_the_rows_that_show() {
     resized(&mut kit, 200, 60);
     let text = shown(&drawn(&kit.model, &Theme::named("dark").unwrap(), 200, 60));
     assert!(text.contains("rsm-production-1999") && !text.contains("rsm-production-0001"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any value of any row at any size, at every depth of the pane.
+    #[test]
+    fn any_value_is_survived(
+        width in 1u16..300, height in 1u16..100,
+        a in prop::option::of(".{0,40}|(データ){0,100}"), b in prop::option::of(".{0,40}|NULL|"),
+        keys in "[jk\\]\\[elh/ Gzv]{0,12}",
+    ) {
+        let mut kit = compared::done();
+        let (a, b) = (a.as_deref(), b.as_deref());
+        let row = compared::row(crate::compare::RowKind::Changed, &[a, b, a, b], &[b, a, b, a]);
+        let table = Box::new(compared::table(1, "orders", &[row]));
+        kit.send(crate::core::Msg::Compare { run: 1, news: vec![crate::compare::Event::Table { table }] });
+        kit.keys("g enter");
+        for key in keys.chars() {
+            let key = match key { 'e' => "enter".into(), ' ' => "space".into(), c => c.to_string() };
+            kit.keys(&key);
+        }
+        resized(&mut kit, width, height);
+        crate::core::update::settle(&mut kit.model);
+        let buffer = drawn(&kit.model, &Theme::named("dark").unwrap(), width, height);
+        prop_assert!(buffer.content().iter().all(|c| !c.symbol().chars().any(char::is_control)));
+    }
 }
 
 proptest! {

@@ -5,8 +5,11 @@ use crossterm::event::{KeyCode, KeyEvent};
 use super::prompt::{Kind, Prompt};
 use super::{Overlay, open};
 use crate::core::act;
+use crate::core::command::Command;
 use crate::core::effect::Effect;
 use crate::core::model::{Level, Model};
+use crate::core::panes::PaneId;
+use crate::core::run::run;
 use crate::core::sense;
 use crate::domain::{Sensed, Verdict};
 use crate::incident::{Event, Mark};
@@ -39,6 +42,9 @@ pub fn choices(model: &Model, item: &Item) -> Choices {
             }
             Verdict::Fail => {
                 (false, false, "The sensed value is NOT what it must be. Wait for it, or o overrides it.")
+            }
+            Verdict::Unknown if sense::wants_comparison(item) => {
+                (false, true, "No complete comparison answers it: c compares. s says it is done, unverified.")
             }
             Verdict::Unknown => (false, true, "It cannot be sensed now: s says it is done, unverified."),
         },
@@ -75,6 +81,13 @@ impl Answer {
             }
             KeyCode::Char('d') => {
                 return act::item(model, &item);
+            }
+            KeyCode::Char('c') if sense::wants_comparison(&item) => {
+                model.focus = PaneId::Compare;
+                if model.compare.is_none() {
+                    return run(model, Command::Compare, "");
+                }
+                return Vec::new();
             }
             KeyCode::Char('v') => {
                 open(model, Overlay::Answer(self));

@@ -6,8 +6,10 @@ pub mod ledger;
 pub mod opening;
 pub mod palette;
 pub mod prompt;
+pub mod query;
 pub mod reader;
 pub mod tunnelling;
+pub mod versions;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;
@@ -29,6 +31,10 @@ pub enum Overlay {
     Ledger(ledger::Ledger),
     Opening(opening::Opening),
     Tunnelling(tunnelling::Tunnelling),
+    /// Both versions of a value.
+    Versions(versions::Versions),
+    /// One question to both databases.
+    Query(Box<query::Query>),
 }
 
 /// Puts an overlay on top.
@@ -59,6 +65,8 @@ pub fn key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         Some(Overlay::Ledger(it)) => it.key(model, key),
         Some(Overlay::Opening(it)) => it.key(model, key),
         Some(Overlay::Tunnelling(it)) => it.key(model, key),
+        Some(Overlay::Versions(it)) => it.key(model, key),
+        Some(Overlay::Query(it)) => it.key(model, key),
         None => Vec::new(),
     }
 }
@@ -66,6 +74,7 @@ pub fn key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
 fn takes_text(overlay: Option<&Overlay>) -> bool {
     match overlay {
         Some(Overlay::Palette(_) | Overlay::Prompt(_) | Overlay::Opening(_) | Overlay::Tunnelling(_)) => true,
+        Some(Overlay::Query(query)) => !query.reading,
         Some(Overlay::Guard(guard)) => guard.typed.is_some(),
         Some(Overlay::Reader(reader)) => reader.page == reader::Page::Help,
         _ => false,
@@ -81,6 +90,7 @@ pub fn paste(model: &mut Model, text: &str) {
         Some(Overlay::Guard(it)) if it.typed.is_some() => Some(&mut it.input),
         Some(Overlay::Opening(it)) => it.field_mut(),
         Some(Overlay::Tunnelling(it)) => it.field_mut(),
+        Some(Overlay::Query(it)) if !it.reading => Some(&mut it.input),
         _ => None,
     };
     if let Some(input) = input {

@@ -15,6 +15,8 @@ pub enum Page {
     Messages,
     /// An item of the runbook, by id.
     Details(String),
+    /// How a table was compared, by its number.
+    Compared(crate::compare::TableId),
 }
 
 /// A page and how far it is scrolled.

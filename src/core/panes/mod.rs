@@ -1,6 +1,11 @@
 //! The panes: each file decides what rows its pane has, what its commands do, and what copying a row copies.
 
 pub mod checklist;
+pub mod compare;
+pub mod compare_copy;
+pub mod compare_diff;
+pub mod compare_rows;
+pub mod compare_value;
 pub mod postgres;
 pub mod replicas;
 pub mod timeline;
@@ -14,8 +19,8 @@ use super::list::{List, Move};
 use super::model::Model;
 use crate::domain::{DeploymentKey, TunnelId, Utc, text};
 
-/// The panes, in the order of their number keys. 4 is kept for Workflows and 6 for Compare, so that no number that
-/// fingers know ever means another pane.
+/// The panes, in the order of their number keys. 4 is kept for Workflows, so that no number that fingers know ever means
+/// another pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaneId {
@@ -23,12 +28,19 @@ pub enum PaneId {
     Replicas,
     Postgres,
     Tunnels,
+    Compare,
     Timeline,
 }
 
 impl PaneId {
-    pub const ALL: [PaneId; 5] =
-        [PaneId::Checklist, PaneId::Replicas, PaneId::Postgres, PaneId::Tunnels, PaneId::Timeline];
+    pub const ALL: [PaneId; 6] = [
+        PaneId::Checklist,
+        PaneId::Replicas,
+        PaneId::Postgres,
+        PaneId::Tunnels,
+        PaneId::Compare,
+        PaneId::Timeline,
+    ];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -36,6 +48,7 @@ impl PaneId {
             PaneId::Replicas => "Replicas",
             PaneId::Postgres => "Postgres",
             PaneId::Tunnels => "Tunnels",
+            PaneId::Compare => "Compare",
             PaneId::Timeline => "Timeline",
         }
     }
@@ -47,6 +60,7 @@ impl PaneId {
             PaneId::Replicas => 2,
             PaneId::Postgres => 3,
             PaneId::Tunnels => 5,
+            PaneId::Compare => 6,
             PaneId::Timeline => 7,
         }
     }
@@ -67,6 +81,11 @@ pub struct Panes {
     pub replicas: List<DeploymentKey>,
     pub postgres: List<String>,
     pub tunnels: List<tunnels::Row>,
+    pub compare: compare::View,
+    /// What was last typed into the query box.
+    pub compare_query: String,
+    /// Questions asked of both databases so far.
+    pub queries: u64,
     pub timeline: List<timeline::Row>,
     /// The timeline stays at its newest row until the person moves away from it.
     pub timeline_held: bool,
@@ -79,6 +98,7 @@ pub fn head_lines(model: &Model, pane: PaneId) -> u16 {
     match pane {
         PaneId::Replicas | PaneId::Postgres => 1,
         PaneId::Tunnels => tunnels::head_lines(model),
+        PaneId::Compare => compare::head_lines(model),
         PaneId::Checklist => checklist::head(model).len() as u16,
         PaneId::Timeline => 0,
     }
@@ -92,6 +112,7 @@ pub fn height(model: &Model, pane: PaneId) -> usize {
         PaneId::Postgres => lines.saturating_sub(postgres::detail_lines(lines)),
         PaneId::Checklist => lines.saturating_sub(checklist::detail_lines(lines)),
         PaneId::Tunnels => lines.saturating_sub(tunnels::detail_lines(lines)),
+        PaneId::Compare => lines.saturating_sub(compare::detail_lines(model, lines)),
         PaneId::Timeline => lines.saturating_sub(timeline::detail_lines(lines)),
         PaneId::Replicas => lines,
     })
@@ -122,6 +143,23 @@ macro_rules! with_list {
                 let $list = &mut $model.panes.tunnels;
                 $body
             }
+            PaneId::Compare => match $model.panes.compare.level {
+                compare::Level::Tables => {
+                    let $rows = compare::tables($model);
+                    let $list = &mut $model.panes.compare.tables;
+                    $body
+                }
+                compare::Level::Rows => {
+                    let $rows = compare_rows::rows($model);
+                    let $list = &mut $model.panes.compare.rows;
+                    $body
+                }
+                compare::Level::Columns => {
+                    let $rows = compare_rows::columns($model);
+                    let $list = &mut $model.panes.compare.columns;
+                    $body
+                }
+            },
             PaneId::Timeline => {
                 let $rows = timeline::rows($model);
                 let $list = &mut $model.panes.timeline;
@@ -133,6 +171,7 @@ macro_rules! with_list {
 
 /// Keeps every selection on a row that exists and in sight.
 pub fn settle(model: &mut Model) {
+    compare::settle(model);
     for pane in PaneId::ALL {
         with_list!(model, pane, |list, rows, height| list.settle(&rows, height));
     }
@@ -169,6 +208,7 @@ pub fn filter(model: &Model, pane: PaneId) -> &str {
         PaneId::Replicas => &model.panes.replicas.filter,
         PaneId::Postgres => &model.panes.postgres.filter,
         PaneId::Tunnels => &model.panes.tunnels.filter,
+        PaneId::Compare => model.panes.compare.filter(),
         PaneId::Timeline => &model.panes.timeline.filter,
     }
 }
@@ -179,26 +219,28 @@ pub fn set_filter(model: &mut Model, pane: PaneId, text: String) {
         PaneId::Replicas => model.panes.replicas.filter = text,
         PaneId::Postgres => model.panes.postgres.filter = text,
         PaneId::Tunnels => model.panes.tunnels.filter = text,
+        PaneId::Compare => model.panes.compare.set_filter(text),
         PaneId::Timeline => model.panes.timeline.filter = text,
     }
 }
 
 /// The fields that a filter of the pane may name.
-fn fields(pane: PaneId) -> &'static [&'static str] {
+fn fields(model: &Model, pane: PaneId) -> Vec<&str> {
     match pane {
-        PaneId::Checklist => &checklist::FIELDS,
-        PaneId::Replicas => &replicas::FIELDS,
-        PaneId::Postgres => &postgres::FIELDS,
-        PaneId::Tunnels => &tunnels::FIELDS,
-        PaneId::Timeline => &timeline::FIELDS,
+        PaneId::Checklist => checklist::FIELDS.to_vec(),
+        PaneId::Replicas => replicas::FIELDS.to_vec(),
+        PaneId::Postgres => postgres::FIELDS.to_vec(),
+        PaneId::Tunnels => tunnels::FIELDS.to_vec(),
+        PaneId::Compare => compare::fields(model),
+        PaneId::Timeline => timeline::FIELDS.to_vec(),
     }
 }
 
 /// What is wrong with the pane's filter: a field that its rows do not have.
 pub fn filter_problem(model: &Model, pane: PaneId) -> Option<String> {
-    let known = fields(pane);
+    let known = fields(model, pane);
     let filter = Filter::new(filter(model, pane));
-    let field = filter.unknown_field(known)?;
+    let field = filter.unknown_field(&known)?;
     let hint = match text::nearest(field, known.iter().copied(), 3) {
         Some(near) => format!("did you mean `{near}:`?"),
         None => format!("there is {}.", known.join(", ")),
@@ -217,6 +259,7 @@ pub fn counts(model: &Model, pane: PaneId) -> (usize, usize) {
             (postgres::rows(model).len(), model.world.servers.value.as_ref().map_or(0, |m| m.len()))
         }
         PaneId::Tunnels => (tunnels::rows(model).len(), tunnels::total(model)),
+        PaneId::Compare => compare::counts(model),
         PaneId::Timeline => (timeline::rows(model).len(), timeline::total(model)),
     }
 }
@@ -228,6 +271,7 @@ pub fn copy_text(model: &Model, pane: PaneId) -> Option<String> {
         PaneId::Replicas => replicas::copy_text(model),
         PaneId::Postgres => postgres::copy_text(model),
         PaneId::Tunnels => tunnels::copy_text(model),
+        PaneId::Compare => compare::copy_text(model),
         PaneId::Timeline => timeline::copy_text(model),
     }
 }
@@ -239,6 +283,7 @@ pub fn summary(model: &Model, pane: PaneId) -> String {
         PaneId::Replicas => replicas::summary(model),
         PaneId::Postgres => postgres::summary(model),
         PaneId::Tunnels => tunnels::summary(model),
+        PaneId::Compare => compare::summary(model),
         PaneId::Timeline => timeline::summary(model),
     }
 }

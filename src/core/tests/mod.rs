@@ -2,6 +2,7 @@
 
 mod acting;
 mod answering;
+pub mod comparing;
 mod moving;
 mod properties;
 mod resuming;

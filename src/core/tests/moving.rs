@@ -19,11 +19,14 @@ fn number_keys_and_tab_move_the_focus() {
     for (keys, pane) in [
         ("3", PaneId::Postgres),
         ("tab", PaneId::Tunnels),
+        ("tab", PaneId::Compare),
         ("tab", PaneId::Timeline),
         ("tab", PaneId::Checklist),
+        ("6", PaneId::Compare),
         ("7", PaneId::Timeline),
         ("5", PaneId::Tunnels),
         ("4", PaneId::Tunnels),
+        ("tab", PaneId::Compare),
         ("tab", PaneId::Timeline),
         ("tab", PaneId::Checklist),
     ] {

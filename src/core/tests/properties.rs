@@ -6,7 +6,7 @@ use crossterm::event::{Event as Input, KeyModifiers, MouseButton, MouseEvent, Mo
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use crate::core::testing::{Kit, deployment, key, orphan, server, tunnel};
+use crate::core::testing::{Kit, compared, deployment, key, orphan, server, tunnel};
 use crate::core::{Effect, Msg, PaneId, panes};
 use crate::domain::{Phase, ServerClass, Source, TunnelState, Update};
 use crate::incident::{Action, Outcome};
@@ -34,6 +34,7 @@ const KEYS: &[&str] = &[
     "3",
     "4",
     "5",
+    "6",
     "7",
     "a",
     "b",
@@ -64,6 +65,13 @@ const KEYS: &[&str] = &[
     "T",
     "U",
     "X",
+    "C",
+    "I",
+    "J",
+    "h",
+    "l",
+    "]",
+    "[",
     ":",
     "/",
     "?",
@@ -87,6 +95,8 @@ enum Step {
     Servers(u8),
     Tunnel(u32, u8),
     Orphans(u8),
+    /// News of a comparison: its number, how far.
+    Compared(u32, bool),
     Health(u16),
     Later(i64),
     Finish(u8),
@@ -99,8 +109,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..KEYS.len()).prop_map(Step::Key),
         3 => prop::sample::select(vec!["s", "y", "b", "2", "a"]).prop_map(|k| Step::Key(KEYS.iter().position(|n| *n == k).unwrap_or(0))),
         1 => "[a-z 0-9:!/]{0,12}".prop_map(Step::Text),
-        2 => prop::sample::select(vec!["arm 15m", "scale 3", "disarm", "close", "production", "disaster rows-deleted", "theme mono"]).prop_map(Step::Command),
-        3 => prop::sample::select(vec!["esc esc 2 s y", "esc esc 2 a s y", "esc esc b y", "esc esc 2 s", "esc y", "esc esc t right tab space enter y", "esc esc 5 P y", "esc esc 5 p", "esc esc 5 X y"]).prop_map(Step::Keys),
+        2 => prop::sample::select(vec!["arm 15m", "scale 3", "disarm", "close", "production", "disaster rows-deleted", "theme mono", "compare", "compare pg-0", "filter kind:lost"]).prop_map(Step::Command),
+        3 => prop::sample::select(vec!["esc esc 2 s y", "esc esc 2 a s y", "esc esc b y", "esc esc 2 s", "esc y", "esc esc t right tab space enter y", "esc esc 5 P y", "esc esc 5 p", "esc esc 5 X y", "esc esc 6 c", "esc esc 6 c y", "esc esc 6 g enter ] enter enter esc", "esc esc 6 s"]).prop_map(Step::Keys),
         2 => Just(Step::Command("arm 15m")),
         1 => (0u16..300, 0u16..100).prop_map(|(w, h)| Step::Resize(w, h)),
         1 => (0u16..200, 0u16..60, any::<bool>()).prop_map(|(x, y, w)| Step::Click(x, y, w)),
@@ -110,6 +120,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0u8..4).prop_map(Step::Servers),
         2 => (1u32..5, 0u8..5).prop_map(|(n, s)| Step::Tunnel(n, s)),
         1 => (0u8..3).prop_map(Step::Orphans),
+        2 => (1u32..3, any::<bool>()).prop_map(|(n, end)| Step::Compared(n, end)),
         1 => prop::sample::select(vec![200u16, 503]).prop_map(Step::Health),
         1 => (0i64..1000).prop_map(Step::Later),
         2 => (0u8..3).prop_map(Step::Finish),
@@ -173,6 +184,7 @@ fn take(kit: &mut Kit, step: Step) {
         Step::Orphans(n) => {
             kit.news(Update::Orphans { all: (0..n).map(|i| orphan(&format!("drtui-tunnel-{i}"))).collect() })
         }
+        Step::Compared(run, end) => compared::news(kit, run, end),
         Step::Health(status) => kit.health(status),
         Step::Later(s) => {
             kit.later(s);

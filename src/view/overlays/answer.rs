@@ -49,18 +49,16 @@ pub fn draw(model: &Model, theme: &Theme, answer: &Answer, frame: &mut Frame<'_>
     lines.push(Line::default());
     lines.extend(wrap(choices.why, width - 4).into_iter().map(|l| Line::styled(l, theme.style(Role::Text))));
     lines.push(Line::default());
-    let mut keys = Vec::new();
-    if choices.verify {
-        keys.extend(hint(theme, "Enter", "[x] verified"));
-    }
-    if choices.said {
-        keys.extend(hint(theme, "s", "[~] said done"));
-        keys.extend(hint(theme, "S", "with value"));
-    }
-    keys.extend(hint(theme, "o", "[!] override"));
-    if item.action.is_some() {
-        keys.extend(hint(theme, "d", "do it"));
-    }
+    let offers = [
+        (choices.verify, "Enter", "[x] verified"),
+        (choices.said, "s", "[~] said done"),
+        (choices.said, "S", "with value"),
+        (true, "o", "[!] override"),
+        (item.action.is_some(), "d", "do it"),
+        (sense::wants_comparison(item), "c", "compare"),
+    ];
+    let keys = offers.into_iter().filter(|(offered, ..)| *offered);
+    let keys: Vec<Span<'_>> = keys.flat_map(|(_, key, what)| hint(theme, key, what)).collect();
     lines.push(Line::from(keys));
     lines.push(Line::from(
         [("n", "note"), ("v", "details"), ("Esc", "leave")].map(|(k, w)| hint(theme, k, w)).concat(),

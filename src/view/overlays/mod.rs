@@ -3,8 +3,10 @@
 mod answer;
 mod dialogs;
 mod guard;
+mod query;
 mod reader;
 mod tunnelling;
+mod versions;
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -26,6 +28,8 @@ pub fn draw(model: &Model, theme: &Theme, overlay: &Overlay, frame: &mut Frame<'
         Overlay::Ledger(it) => dialogs::ledger(model, theme, it, frame),
         Overlay::Opening(it) => dialogs::opening(model, theme, it, frame),
         Overlay::Tunnelling(it) => tunnelling::draw(model, theme, it, frame),
+        Overlay::Versions(it) => versions::draw(model, theme, it, frame),
+        Overlay::Query(it) => query::draw(theme, it, frame),
     }
 }
 

@@ -4,12 +4,14 @@ use ratatui::Frame;
 use ratatui::text::{Line, Span};
 
 use super::field;
+use crate::compare::gates;
 use crate::core::command::{Danger, REGISTRY, Scope, Spec, label};
 use crate::core::model::Level;
 use crate::core::overlays::palette::available;
 use crate::core::overlays::reader::{Page, Reader};
+use crate::core::panes::compare;
 use crate::core::{Model, sense};
-use crate::domain::clock;
+use crate::domain::{clock, text};
 use crate::view::parts::{cell, hint, mark_role, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
 
@@ -20,6 +22,7 @@ pub fn draw(model: &Model, theme: &Theme, reader: &Reader, frame: &mut Frame<'_>
         Page::Help => ("Help", help(model, theme, reader.search.value(), width)),
         Page::Messages => ("Messages", messages(model, theme, width)),
         Page::Details(id) => ("Details", details(model, theme, id, width)),
+        Page::Compared(id) => ("How it was compared", compared(model, theme, *id, width)),
     };
     let inner = window(title, Role::BorderFocus, theme, size, frame);
     let first = u16::from(reader.page == Page::Help) * 2;
@@ -36,6 +39,37 @@ pub fn draw(model: &Model, theme: &Theme, reader: &Reader, frame: &mut Frame<'_>
     let mut keys = hint(theme, "↑↓", &if more > 0 { format!("{more} lines more") } else { "scroll".into() });
     keys.extend(hint(theme, "Esc", "leave"));
     put(Line::from(keys), nth(inner, inner.height.saturating_sub(1)), frame.buffer_mut());
+}
+
+/// How a table was compared, and what differs besides tables.
+fn compared<'a>(model: &Model, theme: &Theme, id: u32, width: u16) -> Vec<Line<'a>> {
+    let Some(comparison) = &model.compare else { return Vec::new() };
+    let mut lines = Vec::new();
+    let mut say = |role: Role, words: &str| {
+        lines.extend(wrap(words, width).into_iter().map(|l| Line::styled(l, theme.style(role))));
+    };
+    if let Some(table) = comparison.tables.get(&id) {
+        say(Role::Title, &text::clean(&table.head.table.to_string()));
+        for (caution, words) in compare::details(table) {
+            say(if caution { Role::Warn } else { Role::Text }, &words);
+        }
+        for gate in table.result.iter().flat_map(|r| &r.gates).filter(|g| g.passed) {
+            say(Role::Dim, &format!("gate {} holds: {}", gates::word(gate.gate), text::clean(&gate.saw)));
+        }
+    }
+    if !comparison.schema.is_empty() {
+        say(Role::Title, "Besides tables");
+        for change in &comparison.schema {
+            let normal = if change.normal { " (normal)" } else { "" };
+            let role = if change.normal { Role::Dim } else { Role::Warn };
+            say(role, &text::clean(&format!("{} {}: {}{normal}", change.what, change.on, change.says)));
+        }
+    }
+    if !comparison.notes.is_empty() {
+        say(Role::Title, "On the way");
+        comparison.notes.iter().for_each(|note| say(Role::Dim, note));
+    }
+    lines
 }
 
 fn help<'a>(model: &Model, theme: &Theme, search: &str, width: u16) -> Vec<Line<'a>> {

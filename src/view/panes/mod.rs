@@ -1,6 +1,8 @@
 //! The panes: each file draws its rows; the frame round them is drawn here.
 
 pub mod checklist;
+pub mod compare;
+pub mod compare_rows;
 pub mod postgres;
 pub mod replicas;
 pub mod timeline;
@@ -36,6 +38,7 @@ pub fn draw(model: &Model, theme: &Theme, pane: PaneId, area: Rect, frame: &mut 
         PaneId::Replicas => replicas::draw(model, theme, focused, inner, frame),
         PaneId::Postgres => postgres::draw(model, theme, focused, inner, frame),
         PaneId::Tunnels => tunnels::draw(model, theme, focused, inner, frame),
+        PaneId::Compare => compare::draw(model, theme, focused, inner, frame),
         PaneId::Timeline => timeline::draw(model, theme, focused, inner, frame),
     }
 }
@@ -61,7 +64,7 @@ fn source(pane: PaneId) -> Option<Source> {
     match pane {
         PaneId::Replicas => Some(Source::Kubernetes),
         PaneId::Postgres => Some(Source::Azure),
-        PaneId::Checklist | PaneId::Tunnels | PaneId::Timeline => None,
+        PaneId::Checklist | PaneId::Tunnels | PaneId::Compare | PaneId::Timeline => None,
     }
 }
 

@@ -1,0 +1,182 @@
+//! From the checklist's *Validate data* into Compare on real servers, to a lost row, its columns, and back: the item is
+//! verified by what was compared, and the record holds no row.
+
+use serde_json::{Value, json};
+
+use super::incident::ground::{SOON, hides, shows};
+use super::pty::harness::{Home, Pty, Spawn};
+use super::sandbox_world::{Ground, Sandbox, until};
+
+const LIVE: &str = "s189p01-rsm-pd-pg";
+const COPY: &str = "s189p01-rsm-pd-pg-ptr";
+
+/// Azure's own interface.
+struct Arm<'a> {
+    sandbox: &'a Sandbox,
+    web: reqwest::Client,
+    token: String,
+}
+
+impl Arm<'_> {
+    fn server(&self, name: &str) -> String {
+        format!(
+            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.DBforPostgreSQL/flexibleServers/{name}",
+            self.sandbox.word("/azure/subscription"),
+            self.sandbox.word("/azure/resource_group")
+        )
+    }
+
+    fn ask(&self, method: reqwest::Method, name: &str) -> reqwest::RequestBuilder {
+        let url =
+            format!("{}{}?api-version=2025-08-01", self.sandbox.word("/azure/endpoint"), self.server(name));
+        self.web.request(method, url).bearer_auth(&self.token)
+    }
+
+    async fn told(&self, name: &str) -> Value {
+        let answer = self.ask(reqwest::Method::GET, name).send().await.unwrap();
+        answer.json().await.unwrap_or_default()
+    }
+
+    /// Restores live as it was at `time` to the copy, and waits until it is Ready.
+    async fn restore(&self, time: &str) {
+        let body = json!({"location": "uksouth", "properties": {
+            "createMode": "PointInTimeRestore", "sourceServerResourceId": self.server(LIVE), "pointInTimeUTC": time,
+        }});
+        let asked = self.ask(reqwest::Method::PUT, COPY).json(&body).send().await.unwrap();
+        assert_eq!(asked.status(), 202, "{}", asked.text().await.unwrap());
+        until("the copy is Ready", async || self.told(COPY).await["properties"]["state"] == "Ready").await;
+    }
+}
+
+/// Rows go, and a copy from just before is restored.
+async fn lost_and_restored(ground: &Ground, sandbox: &Sandbox) {
+    let arm = Arm { web: sandbox.web(), token: sandbox.token().await, sandbox };
+    let backed_up = async || arm.told(LIVE).await["properties"]["backup"]["earliestRestoreDate"].is_string();
+    until("the first backup is complete", backed_up).await;
+    let struck = ground.run(&["disaster", "rows-deleted", "--json"]);
+    assert!(struck.status.success(), "{}", String::from_utf8_lossy(&struck.stderr));
+    let struck: Value = serde_json::from_slice(&struck.stdout).unwrap();
+    let lost: chrono::DateTime<chrono::Utc> = struck["at"].as_str().unwrap().parse().unwrap();
+    until("that time can be restored", async || {
+        chrono::Utc::now() > lost + chrono::TimeDelta::milliseconds(300)
+    })
+    .await;
+    arm.restore(struck["at"].as_str().unwrap()).await;
+}
+
+fn to_the_item(pty: &mut Pty) {
+    shows(pty, "● kubernetes live");
+    shows(pty, "● azure every");
+    pty.send("i");
+    shows(pty, "Open an incident");
+    pty.send("\r");
+    shows(pty, "declared");
+    pty.send("/validate data\r");
+    shows(pty, "/validate data");
+    pty.send("gj");
+    shows(pty, "> [ ] Validate data");
+}
+
+fn into_a_lost_row(pty: &mut Pty) -> String {
+    pty.send("\r");
+    shows(pty, "nothing is compared yet");
+    pty.send("c");
+    hides(pty, "nothing is compared yet");
+    shows(pty, "tables in");
+    shows(pty, "rows lost");
+    let said = pty.text();
+    assert!(said.contains("REPAIR SOME") || said.contains("RESTORE ALL"), "{said}");
+    // What lost most stands on top; the first row of it is a lost one.
+    pty.send("g\r");
+    shows(pty, "- lost");
+    for words in [" LIVE ", " PTR ", "no such row in LIVE", "KIND"] {
+        shows(pty, words);
+    }
+    pty.send(" ");
+    shows(pty, "1 row is marked for repair");
+    pty.send("g\r");
+    shows(pty, "- lost  ");
+    shows(pty, "│  LIVE   — no such row");
+    let columns = pty.text();
+    pty.send("\r");
+    shows(pty, "LIVE: no such row");
+    pty.send("\x1b");
+    hides(pty, "LIVE: no such row");
+    pty.send("\x7f\x7f");
+    shows(pty, "VERDICT");
+    columns
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_the_item_to_a_lost_row_and_back_with_evidence() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let ground = Ground::new("comparepane");
+    let sandbox = ground.start_with(&["--fast", "--restore-lag", "100ms"]);
+    lost_and_restored(&ground, &sandbox).await;
+    let config = sandbox.word("/config").to_owned();
+    tokio::task::spawn_blocking(move || a_person_compares(&config)).await.unwrap();
+}
+
+fn a_person_compares(config: &str) {
+    let home = Home::new();
+    let mut pty = Spawn::drtui(&home, &["--config", config]).size(120, 40).start();
+    to_the_item(&mut pty);
+    let columns = into_a_lost_row(&mut pty);
+
+    pty.send("1\r");
+    shows(&pty, "as it must be");
+    shows(&pty, "comparison of LIVE s189p01-rsm-pd-pg with PTR s189p01-rsm-pd-pg-ptr");
+    pty.send("\r");
+    shows(&pty, "[x] Validate data");
+
+    the_query_box_asks_both(&mut pty);
+    pty.send("q");
+    pty.wait_exit();
+    the_record_has_counts_and_no_row(&home, &columns);
+}
+
+fn the_query_box_asks_both(pty: &mut Pty) {
+    pty.send("6s");
+    shows(pty, "SELECT>");
+    pty.send("select count(*) from pg_class\r");
+    pty.wait("both answers", SOON, |s| {
+        (s.screen().contents().matches(" rows in ").count() == 2).then_some(())
+    });
+    pty.send("\x1b");
+    hides(pty, "SELECT>");
+    pty.send("s");
+    for _ in 0..40 {
+        pty.send("\x7f");
+    }
+    pty.send("delete from users\r");
+    pty.wait("both refusals", SOON, |s| {
+        (s.screen().contents().matches("syntax error").count() == 2).then_some(())
+    });
+    pty.send("\x1b");
+    hides(pty, "SELECT>");
+}
+
+fn the_record_has_counts_and_no_row(home: &Home, columns: &str) {
+    let folder = home.path().join("state/drtui/incidents");
+    let journal = std::fs::read_dir(folder).unwrap().flatten().map(|e| e.path());
+    let journal = journal.into_iter().find(|p| p.extension().is_some_and(|e| e == "jsonl")).unwrap();
+    let text = std::fs::read_to_string(journal).unwrap();
+    let entries: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let answered = entries.iter().find(|e| e["event"]["item"] == "validate-data").unwrap();
+    let sensed = &answered["event"]["sensed"];
+    assert_eq!((&answered["event"]["mark"], &sensed["verdict"]), (&json!("verified"), &json!("pass")));
+    assert!(sensed["value"].as_str().unwrap().contains("rows lost"), "{sensed}");
+    let finished = entries.iter().any(|e| {
+        e["event"]["kind"] == "finished"
+            && e["event"]["outcome"]["result"].as_str().is_some_and(|r| r.contains("rows lost"))
+    });
+    assert!(finished, "the comparison's outcome is not on record: {text}");
+    // Long enough words of the row that was on the screen.
+    let values =
+        columns.lines().filter_map(|l| l.rsplit_once('│')).map(|(_, v)| v.trim().trim_matches('┃').trim());
+    let values: Vec<&str> = values.filter(|v| v.chars().count() > 9 && !v.contains("PTR")).collect();
+    assert!(!values.is_empty(), "no value was seen in\n{columns}");
+    for value in values {
+        assert!(!text.contains(value), "{value:?} of a row is on record");
+    }
+}

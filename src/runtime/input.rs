@@ -7,20 +7,15 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Events that wait for the loop before the reader waits for it; the terminal's own buffer comes after.
 const WAITING_MAX: usize = 1024;
-
-/// How long crossterm's reader may take to let go of what it has read. What is typed in that time is lost, so it is far
-/// less than anybody needs from one key to the next.
-const LET_GO: Duration = Duration::from_millis(1);
 
 /// The terminal's input.
 #[derive(Debug)]
@@ -83,7 +78,8 @@ impl Input {
 struct Reader {
     events: mpsc::Receiver<Event>,
     stop: oneshot::Sender<()>,
-    stopped: oneshot::Receiver<()>,
+    /// How many keys were read and not told.
+    stopped: oneshot::Receiver<usize>,
 }
 
 impl Reader {
@@ -107,8 +103,9 @@ impl Reader {
                     }
                 }
             });
+            let left = drained(&mut stream);
             drop(stream);
-            let _ = has_stopped.send(());
+            let _ = has_stopped.send(left);
         })?;
         Ok(Reader { events, stop, stopped })
     }
@@ -116,24 +113,23 @@ impl Reader {
     async fn stop(mut self) -> usize {
         let _ = self.stop.send(());
         self.events.close();
-        let _ = self.stopped.await;
+        let left = self.stopped.await.unwrap_or(0);
         let mut keys = 0;
         while let Ok(event) = self.events.try_recv() {
             keys += usize::from(event.is_key_press());
         }
-        keys + drained()
+        keys + left
     }
 }
 
-/// Takes out what crossterm has read from the terminal and not told yet, and counts the keys in it. Without this they
-/// would be told to the next reader. Bounded: somebody may lean on a key.
-fn drained() -> usize {
+/// Takes out what crossterm has read from the terminal and not told yet, and counts the keys in it: without this they
+/// would be told to the next reader. Through the stream itself, for a poll beside it would take the wake-up that its own
+/// thread ends on, and that thread would go on to read a child's keys. Bounded: somebody may lean on a key.
+fn drained(stream: &mut EventStream) -> usize {
     let mut keys = 0;
     for _ in 0..WAITING_MAX {
-        match crossterm::event::poll(LET_GO) {
-            Ok(true) => keys += usize::from(crossterm::event::read().is_ok_and(|e| e.is_key_press())),
-            _ => break,
-        }
+        let Some(Some(Ok(event))) = stream.next().now_or_never() else { break };
+        keys += usize::from(event.is_key_press());
     }
     keys
 }

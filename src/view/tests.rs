@@ -239,14 +239,32 @@ fn long_names_get_the_room_that_is_there_and_keep_their_ends() {
     let names = ["rsm-production-serious-misconduct-web", "rsm-production-serious-misconduct-worker"];
     let all = names.iter().map(|n| deployment(n, 1, 1)).collect();
     kit.news(Update::Deployments { all });
-    resized(&mut kit, 120, 40);
+    resized(&mut kit, 200, 60);
     let screen = |kit: &Kit, w, h| shown(&drawn(&kit.model, &Theme::named("dark").unwrap(), w, h));
-    let wide = screen(&kit, 120, 40);
+    let wide = screen(&kit, 200, 60);
     assert!(wide.contains(names[0]), "{wide}");
     kit.keys("2");
     resized(&mut kit, 60, 24);
     let narrow = screen(&kit, 60, 24);
     assert!(narrow.contains("-web ") && narrow.contains("-worker "), "{narrow}");
+}
+
+#[test]
+fn what_a_deployment_is_doing_moves_no_column() {
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        let mut kit = Kit::live();
+        kit.keys("2");
+        resized(&mut kit, width, height);
+        let head = |kit: &Kit| {
+            let screen = shown(&drawn(&kit.model, &Theme::named("dark").unwrap(), width, height));
+            screen.lines().find_map(|line| line.find("WANT")).unwrap()
+        };
+        let mut busy = deployment("rsm-production", 3, 2);
+        let calm = head(&kit);
+        busy.waiting = vec!["ContainerCreating: the image is pulled for the first time".into()];
+        kit.news(Update::DeploymentChanged { deployment: busy });
+        assert_eq!(head(&kit), calm, "at {width}x{height}");
+    }
 }
 
 #[test]

@@ -22,9 +22,9 @@ use crate::domain::{Fault, Utc, backoff};
 /// For the head of an answer and for each part of its body.
 const PATIENCE: Duration = Duration::from_secs(8);
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
-/// The cluster is asked for a sign of life at this beat, unless it has just given one: a multiple of the shortest poll's,
-/// so that it wakes nobody by itself, and no oftener than an idle machine can bear.
-const PROBE_EVERY: Duration = Duration::from_secs(20);
+/// The cluster is asked for a sign of life at this beat, unless it has just given one: the shortest poll's, so that it
+/// wakes nobody by itself.
+const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// A sign of life younger than this is enough.
 const FRESH: Duration = Duration::from_secs(5);
 /// A watch that sends nothing, not even bookmarks, for this long is opened again.

@@ -13,7 +13,8 @@ use super::words;
 use crate::domain::feed::Sink;
 use crate::domain::{Fault, Health, Source, Update, text};
 
-const EVERY: Duration = Duration::from_secs(10);
+/// On the beat of the cluster's sign of life and, each second time, of Azure: an idle machine wakes once for all.
+const EVERY: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(5);
 const BODY_MAX: usize = 64 << 10;
 /// Longest words that are kept of a page.

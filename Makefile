@@ -1,4 +1,4 @@
-.PHONY: bootstrap run test bench bench-compare fidelity lint picture
+.PHONY: bootstrap run test bench bench-compare bench-tunnel fidelity lint picture
 
 # A small world on loopback, and the cockpit on it.
 run: bootstrap
@@ -18,6 +18,11 @@ bench: bootstrap
 # Comparing beside count(*) and other tools, on a pair of 8 million orders (25 GB of disk, minutes).
 bench-compare: bootstrap
 	cargo bench --quiet --bench compare
+
+# Tunnels against konduit.sh's own flow, a direct connection and kubectl's port-forward, in one run (release build).
+bench-tunnel: bootstrap
+	cargo build --release --quiet
+	benches/tunnel/run target/release/drtui
 
 # Clients that nobody here wrote, against a sandbox.
 fidelity: bootstrap

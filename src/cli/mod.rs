@@ -8,6 +8,7 @@ pub mod report;
 pub mod runbook;
 pub mod sandbox;
 pub mod status;
+pub mod tunnel;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +53,8 @@ pub enum Command {
     Compare(compare::CompareArgs),
     /// What the panes know, once, for scripts
     Status(status::StatusArgs),
+    /// Run psql, `pg_dump`, `pg_restore` or redis-cli through a tunnel, or keep a local port open (konduit.sh's options)
+    Tunnel(tunnel::TunnelArgs),
 }
 
 /// Runs the subcommand to its end. Errors say what failed, on what, and what to do next.
@@ -63,6 +66,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Runbook(args)) => runbook::run(&cli.global, args),
         Some(Command::Compare(args)) => compare::run(&cli.global, args),
         Some(Command::Status(args)) => status::run(&cli.global, args),
+        Some(Command::Tunnel(args)) => tunnel::run(&cli.global, args),
         None => cockpit::run(&cli.global, &cli.cockpit),
     }
 }

@@ -5,7 +5,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::load::Problem;
-use super::schema::{AZURE, CLUSTER, ENVIRONMENT, Key, TOP};
+use super::schema::{AZURE, CLUSTER, ENVIRONMENT, Key, TOP, TUNNEL};
 use crate::domain::text::{clean, nearest};
 
 /// The text with the means to say on which line something stands.
@@ -54,7 +54,7 @@ fn environment(source: &Text<'_>, name: &str, value: &Spanned<DeValue<'_>>, foun
         return;
     };
     check(source, table, value.span().start, &format!("[{path}]"), ENVIRONMENT, found);
-    for (part, keys) in [("cluster", CLUSTER), ("azure", AZURE)] {
+    for (part, keys) in [("cluster", CLUSTER), ("azure", AZURE), ("tunnel", TUNNEL)] {
         let Some(inner) = table.get(part) else { continue };
         let path = format!("{path}.{part}");
         match inner.get_ref().as_table() {

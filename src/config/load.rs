@@ -8,9 +8,9 @@ use toml::de::DeTable;
 
 use super::check::{self, Text};
 use super::paths;
-use super::schema::{Azure, Deployments, Environment, File};
+use super::schema::{Azure, Deployments, Environment, File, Tunnel};
 use crate::domain::Target;
-use crate::providers::{AzureSettings, KubernetesSettings, Settings, WebSettings};
+use crate::providers::{AzureSettings, KubernetesSettings, Settings, TunnelSettings, WebSettings};
 
 /// Larger files are not configurations.
 const MAX_BYTES: u64 = 1 << 20;
@@ -165,6 +165,7 @@ impl Config {
             },
             azure: azure(&e.azure),
             web: WebSettings { ca_file: e.health_ca_file.clone() },
+            tunnel: tunnel(&e.tunnel),
         })
     }
 
@@ -182,6 +183,17 @@ impl Config {
                 _ => Err(ConfigError::Ambiguous { file, have: have() }),
             },
         }
+    }
+}
+
+fn tunnel(t: &Tunnel) -> TunnelSettings {
+    let or = |given: &Option<String>, default: String| given.clone().unwrap_or(default);
+    let default = TunnelSettings::default();
+    TunnelSettings {
+        variable: or(&t.variable, default.variable),
+        redis_variable: or(&t.redis_variable, default.redis_variable),
+        image: or(&t.image, default.image),
+        ca_file: t.ca_file.clone(),
     }
 }
 
@@ -283,6 +295,7 @@ fn anchor(file: &mut File, base: &Path) {
         fix(&mut e.cluster.kubeconfig);
         fix(&mut e.azure.client_secret_file);
         fix(&mut e.azure.ca_file);
+        fix(&mut e.tunnel.ca_file);
     }
 }
 

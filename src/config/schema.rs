@@ -41,6 +41,7 @@ pub const ENVIRONMENT: &[Key] = &[
     may("sandbox"),
     must("cluster", "[environments.NAME.cluster]"),
     must("azure", "[environments.NAME.azure]"),
+    may("tunnel"),
 ];
 
 /// Keys of `[environments.NAME.cluster]`.
@@ -60,6 +61,9 @@ pub const AZURE: &[Key] = &[
     may("authority"),
     may("ca_file"),
 ];
+
+/// Keys of `[environments.NAME.tunnel]`.
+pub const TUNNEL: &[Key] = &[may("variable"), may("redis_variable"), may("image"), may("ca_file")];
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +91,8 @@ pub struct Environment {
     pub sandbox: Option<PathBuf>,
     pub cluster: Cluster,
     pub azure: Azure,
+    #[serde(default)]
+    pub tunnel: Tunnel,
 }
 
 fn yes() -> bool {
@@ -123,5 +129,14 @@ pub struct Azure {
     pub client_secret_file: Option<PathBuf>,
     pub endpoint: Option<String>,
     pub authority: Option<String>,
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tunnel {
+    pub variable: Option<String>,
+    pub redis_variable: Option<String>,
+    pub image: Option<String>,
     pub ca_file: Option<PathBuf>,
 }

@@ -13,6 +13,7 @@ mod program;
 mod sandbox;
 mod settings;
 mod standing;
+pub mod tunnel;
 mod web;
 mod words;
 
@@ -21,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use pair::{Answer, Database, Pair};
-pub use settings::{AzureSettings, KubernetesSettings, Settings, WebSettings};
+pub use settings::{AzureSettings, KubernetesSettings, Settings, TunnelSettings, WebSettings};
 
 use self::beat::Beat;
 use self::kubernetes::Kubernetes;
@@ -51,6 +52,7 @@ pub struct Providers {
     monitor: watch::Sender<u64>,
     web: watch::Sender<u64>,
     sandbox: Option<std::path::PathBuf>,
+    tunnels: tunnel::Tunnels,
     _tasks: JoinSet<()>,
 }
 
@@ -71,8 +73,9 @@ pub fn start(settings: &Settings, target: &Target, sink: Sink) -> Providers {
     if let Some(url) = &target.health_url {
         web::start(&settings.web, url.clone(), Sink::clone(&sink), beat, web.subscribe(), &mut tasks);
     }
+    let tunnels = tunnel::Tunnels::start(&settings.kubernetes, &settings.tunnel, target, Sink::clone(&sink));
     let kubernetes = Kubernetes::start(&settings.kubernetes, target, sink, beat, &mut tasks);
-    Providers { kubernetes, azure, monitor, web, sandbox: target.sandbox.clone(), _tasks: tasks }
+    Providers { kubernetes, azure, monitor, web, sandbox: target.sandbox.clone(), tunnels, _tasks: tasks }
 }
 
 impl Providers {
@@ -96,23 +99,27 @@ impl Providers {
         self.kubernetes.scale(key, from, to).await
     }
 
-    /// Opens a tunnel; its news come by the sink. Returns where it leads, in words.
+    /// Opens a tunnel; its news come by the sink. Where it leads, in words.
     ///
     /// # Errors
-    /// It could not be opened.
+    /// It could not be opened; nothing is left behind.
     pub async fn open_tunnel(&self, request: &TunnelRequest) -> Result<String, Fault> {
-        let _ = request;
-        Err(Fault::Setup { why: "tunnels are not in this build yet".to_owned() })
+        self.tunnels.open(request).await
     }
 
     /// Closes a tunnel; its news say when it is done.
     pub fn close_tunnel(&self, id: TunnelId) {
-        let _ = id;
+        self.tunnels.close(id);
+    }
+
+    /// Closes all tunnels and deletes their pods, before the program ends.
+    pub async fn close_tunnels(&self) {
+        self.tunnels.close_all().await;
     }
 
     /// Looks for a tunnel's way again now.
     pub fn reconnect_tunnel(&self, id: TunnelId) {
-        let _ = id;
+        self.tunnels.reconnect(id);
     }
 
     /// Opens the way to both databases of a comparison, without a local port.
@@ -129,17 +136,15 @@ impl Providers {
     /// # Errors
     /// It could not be deleted.
     pub async fn delete_pod(&self, namespace: &str, pod: &str) -> Result<(), Fault> {
-        let _ = (namespace, pod);
-        Err(Fault::Setup { why: "tunnels are not in this build yet".to_owned() })
+        self.tunnels.delete_pod(namespace, pod).await
     }
 
     /// The program to give the terminal to, connected through its tunnel, without a secret on its command line.
     ///
     /// # Errors
-    /// The tunnel is not open, or the program is not installed.
+    /// The tunnel is not open, or the program does not fit what it leads to.
     pub fn child(&self, hand_off: &HandOff) -> Result<std::process::Command, Fault> {
-        let _ = hand_off;
-        Err(Fault::Setup { why: "tunnels are not in this build yet".to_owned() })
+        self.tunnels.child(hand_off)
     }
 
     /// Sandbox only: injects the named disaster. Returns what it did, in words.

@@ -8,6 +8,7 @@ pub struct Settings {
     pub kubernetes: KubernetesSettings,
     pub azure: AzureSettings,
     pub web: WebSettings,
+    pub tunnel: TunnelSettings,
 }
 
 /// How to reach the cluster.
@@ -42,4 +43,29 @@ pub struct AzureSettings {
 pub struct WebSettings {
     /// PEM of a further certificate authority.
     pub ca_file: Option<PathBuf>,
+}
+
+/// How tunnels are made.
+#[derive(Debug, Clone)]
+pub struct TunnelSettings {
+    /// The app's variable that holds the Postgres URL.
+    pub variable: String,
+    /// The app's variable that holds the redis URL.
+    pub redis_variable: String,
+    /// Of the pod made for a tunnel; needs `nc` and `sleep`.
+    pub image: String,
+    /// PEM of the database's certificate authorities; `None`: the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for TunnelSettings {
+    fn default() -> TunnelSettings {
+        TunnelSettings {
+            variable: "DATABASE_URL".to_owned(),
+            redis_variable: "REDIS_URL".to_owned(),
+            // konduit.sh's.
+            image: "alpine:3.20.1".to_owned(),
+            ca_file: None,
+        }
+    }
 }

@@ -42,6 +42,8 @@ use terminal_loan::Loan;
 
 /// Data is drawn at most this often; keys are drawn at once.
 const FRAME: Duration = Duration::from_millis(33);
+/// For deleting tunnels' pods at the end.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// What the cockpit runs with.
 #[derive(Debug)]
@@ -91,8 +93,12 @@ pub async fn run(setup: Setup) -> Result<ExitCode> {
     let target = cockpit.model.target.clone();
     cockpit.writer =
         Some(Writer::start(setup.incidents, &target, cockpit.model.who.clone(), cockpit.answers.clone())?);
-    cockpit.providers = Some(Arc::new(providers::start(&setup.settings, &target, mailbox.sink())));
-    cockpit.turn(signals, input, mailbox, inbox).await
+    let providers = Arc::new(providers::start(&setup.settings, &target, mailbox.sink()));
+    cockpit.providers = Some(Arc::clone(&providers));
+    let ended = cockpit.turn(signals, input, mailbox, inbox).await;
+    // Pods that were made for tunnels go with the cockpit; what takes too long is ended by its deadline.
+    let _ = tokio::time::timeout(FAREWELL, providers.close_tunnels()).await;
+    ended
 }
 
 /// Everything the loop holds.

@@ -384,6 +384,8 @@ impl Parts<'_> {
                 ("ca_file", &ca_file),
             ],
         );
+        text.push_str("\n[environments.production.tunnel]\n");
+        section(&mut text, &[("ca_file", &ca_file)]);
         text
     }
 }

@@ -18,3 +18,4 @@ mod sandbox_postgres;
 mod sandbox_restore;
 mod sandbox_streams;
 mod sandbox_world;
+mod tunnel;

@@ -107,7 +107,7 @@ async fn send(
 }
 
 /// The fault that a status speaks of.
-fn refusal(status: u16, message: String, asked: Option<u64>, about: &About<'_>) -> Fault {
+pub fn refusal(status: u16, message: String, asked: Option<u64>, about: &About<'_>) -> Fault {
     let said = |empty: &str| if message.is_empty() { empty.to_owned() } else { message.clone() };
     match status {
         401 => Fault::AuthExpired {

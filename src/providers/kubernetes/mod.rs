@@ -1,11 +1,11 @@
 //! Kubernetes: deployments with their pods' troubles and autoscalers by watch; replicas by scale.
 
 mod board;
-mod connect;
-mod http;
+pub(super) mod connect;
+pub(super) mod http;
 mod merge;
 mod plugin;
-mod scale;
+pub(super) mod scale;
 mod watch;
 mod wire;
 

@@ -71,7 +71,7 @@ pub async fn scale(link: &Link, key: &DeploymentKey, from: i32, to: i32) -> Resu
 }
 
 /// Names go into the request's path.
-fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     !name.is_empty() && name.len() <= 253 && name.chars().all(plain) && !name.starts_with('.')
 }

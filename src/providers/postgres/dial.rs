@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::super::words;
@@ -17,8 +19,45 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Any stream.
-pub type BoxStream = Box<dyn Stream>;
+/// Any stream. A type of its own: the compiler forgets that a bare `Box<dyn Stream>` is `'static` where it has to know
+/// whether a future may move between threads.
+pub struct BoxStream(Box<dyn Stream>);
+
+impl BoxStream {
+    pub fn new(stream: impl Stream + 'static) -> BoxStream {
+        BoxStream(Box::new(stream))
+    }
+}
+
+impl fmt::Debug for BoxStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoxStream")
+    }
+}
+
+impl AsyncRead for BoxStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for BoxStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
 
 /// Why no byte got to a server. A tunnel that learns this late returns it inside an [`io::Error`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -30,6 +69,12 @@ pub enum DialError {
     Refused { host: String },
     #[error("{host} did not answer within {after_s} s")]
     TimedOut { host: String, after_s: u64 },
+    /// The pod's image has no `nc`.
+    #[error("{pod} has no nc, which the connection needs: use a pod of its own (-x)")]
+    NoNc { pod: String },
+    /// A right is missing; `what` names it.
+    #[error("not allowed: {what}")]
+    Denied { what: String },
     /// What the bytes should travel through is not there: in words, with what to do.
     #[error("{why}")]
     NoWay { why: String },
@@ -77,7 +122,7 @@ impl Dial for Direct {
                 match TcpStream::connect(address).await {
                     Ok(stream) => {
                         let _ = stream.set_nodelay(true);
-                        return Ok(Box::new(stream) as BoxStream);
+                        return Ok(BoxStream::new(stream));
                     }
                     Err(error) => last = Some(error),
                 }

@@ -95,7 +95,9 @@ impl PostgresError {
             }
             DialError::Refused { .. } => PostgresError::Refused { server },
             DialError::TimedOut { after_s, .. } => PostgresError::TimedOut { server, after_s: *after_s },
-            DialError::NoWay { why } => PostgresError::NoWay { why: why.clone() },
+            DialError::NoNc { .. } | DialError::Denied { .. } | DialError::NoWay { .. } => {
+                PostgresError::NoWay { why: error.to_string() }
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use drtui::domain::{DeploymentKey, Target};
-use drtui::providers::{AzureSettings, KubernetesSettings, Settings, WebSettings};
+use drtui::providers::{AzureSettings, KubernetesSettings, Settings, TunnelSettings, WebSettings};
 use drtui::sandbox::azure::{Azure, Principal, RESOURCE_GROUP, SERVER, SIDE_COPY};
 use drtui::sandbox::certs::Authority;
 use drtui::sandbox::clock::Clock;
@@ -110,6 +110,7 @@ impl World {
                 ca_file: Some(ca),
             },
             web: WebSettings::default(),
+            tunnel: TunnelSettings::default(),
         };
         World { cluster, faults, settings, target: target(), dir, _stop: stop, _azure: azure }
     }
@@ -181,5 +182,6 @@ pub fn only_kubernetes(kubeconfig: &Path) -> Settings {
             ca_file: None,
         },
         web: WebSettings::default(),
+        tunnel: TunnelSettings::default(),
     }
 }

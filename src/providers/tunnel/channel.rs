@@ -1,0 +1,349 @@
+//! One stream to a server through a pod: the channels of `exec` or `port-forward` over WebSocket, as bytes both ways.
+//! Nothing is queued: a slow reader slows the far end, a slow far end slows the writer.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, SinkExt, StreamExt};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use kube::client::Connection;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::super::postgres::{DialError, Host};
+use super::super::words;
+use super::place::{How, Place};
+use super::report::Report;
+use crate::domain::text;
+
+/// Most data in one message.
+const PART: usize = 32 << 10;
+/// How often a silent stream is asked for a sign of life: load balancers cut what is silent for four minutes.
+const BEAT: Duration = Duration::from_secs(20);
+/// Silence after which a stream is dead: one sign of life was asked for and did not come.
+const SILENCE: Duration = Duration::from_secs(45);
+/// After a sleep of the machine the far end has this long for a sign of life.
+const AWAKE: Duration = Duration::from_secs(3);
+/// The clock on the wall may run ahead of ours by this much before we take it for a sleep.
+const NAP: Duration = Duration::from_secs(10);
+/// What a program in the pod says about itself is kept up to here.
+const NOTE_MAX: usize = 2 << 10;
+
+const STDIN: u8 = 0;
+const CLOSE: u8 = 255;
+
+type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+/// Bytes both ways through a pod.
+pub struct Channel {
+    socket: Socket,
+    place: Arc<Place>,
+    host: Host,
+    report: Arc<Report>,
+    /// The far end can be told that no more comes.
+    half_close: bool,
+    /// Something was written and may still wait in the socket's buffer.
+    unflushed: bool,
+    /// Received and not yet read.
+    pending: Bytes,
+    /// Something has come from the server.
+    spoke: bool,
+    /// What `nc` or the kubelet complained about.
+    note: Vec<u8>,
+    status: Option<Value>,
+    ended: bool,
+    finished: bool,
+    life: Life,
+    lost: BoxFuture<'static, ()>,
+}
+
+impl std::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Channel({} through {})", self.host, self.place.pod)
+    }
+}
+
+impl Channel {
+    pub fn new(connection: Connection, place: Arc<Place>, host: Host, report: Arc<Report>) -> Channel {
+        let half_close = connection.supports_stream_close() && matches!(place.how, How::Exec);
+        let mut lost = place.lost.subscribe();
+        let lost = async move {
+            // The place outlives its streams.
+            let _ = lost.wait_for(|lost| *lost).await;
+        };
+        Channel {
+            socket: connection.into_stream(),
+            place,
+            host,
+            report,
+            half_close,
+            unflushed: false,
+            pending: Bytes::new(),
+            spoke: false,
+            note: Vec::new(),
+            status: None,
+            ended: false,
+            finished: false,
+            life: Life::new(),
+            lost: lost.boxed(),
+        }
+    }
+
+    /// Takes a message; `Break` when no more follows.
+    fn take(&mut self, message: Message) -> bool {
+        let bytes = match message {
+            Message::Binary(bytes) => bytes,
+            Message::Text(text) => Bytes::from(text),
+            Message::Close(_) => return false,
+            _ => return true,
+        };
+        let Some(channel) = bytes.first().copied() else { return true };
+        let data = bytes.slice(1..);
+        let forward = matches!(self.place.how, How::Forward { .. });
+        match (forward, channel) {
+            // A port-forward's channels begin with the number of their port.
+            (true, 0 | 1) if self.life.unnamed > 0 && data.len() == 2 => self.life.unnamed -= 1,
+            (false, 1) | (true, 0) => self.pending = data,
+            (false, 2) | (true, 1) => {
+                let room = NOTE_MAX.saturating_sub(self.note.len());
+                self.note.extend(data.iter().take(room));
+            }
+            (false, 3) => {
+                self.status = serde_json::from_slice(&data).ok();
+                return false;
+            }
+            _ => {}
+        }
+        self.spoke |= !self.pending.is_empty();
+        true
+    }
+
+    /// The end of the stream: a clean one, or why not.
+    fn end(&mut self) -> io::Result<()> {
+        self.ended = true;
+        let note = words::plain(&String::from_utf8_lossy(&self.note));
+        let good = self.status.as_ref().is_some_and(|s| s.get("status").is_some_and(|s| s == "Success"));
+        if good || (matches!(self.place.how, How::Forward { .. }) && note.is_empty()) {
+            return Ok(());
+        }
+        let error = self.why(&note);
+        self.report.failed(&error);
+        Err(io::Error::new(io::ErrorKind::ConnectionReset, error))
+    }
+
+    fn why(&self, note: &str) -> DialError {
+        let said = self.status.as_ref().and_then(|s| s.get("message")).and_then(Value::as_str);
+        let said = text::clean(said.unwrap_or_default());
+        let pod = &self.place.pod;
+        if self.spoke {
+            let how = [note, &said].into_iter().find(|text| !text.is_empty()).unwrap_or("it was cut off");
+            let why = words::plain(&format!("the connection through {pod} is lost: {how}"));
+            return DialError::NoWay { why };
+        }
+        explain(pod, &self.host, note, &said)
+    }
+
+    fn poll_life(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.lost.poll_unpin(cx).is_ready() {
+            self.ended = true;
+            let why = format!("the connection through {} is lost: the pod is gone", self.place.pod);
+            let error = DialError::NoWay { why };
+            self.report.failed(&error);
+            return Err(io::Error::new(io::ErrorKind::ConnectionReset, error));
+        }
+        while self.life.beat.poll_tick(cx).is_ready() {
+            if self.life.is_over() {
+                self.ended = true;
+                let why = format!("the connection through {} is lost: no sign of life", self.place.pod);
+                return Err(io::Error::new(io::ErrorKind::TimedOut, DialError::NoWay { why }));
+            }
+            // A writer that waits is sign enough that something is on its way.
+            if let Poll::Ready(Ok(())) = self.socket.poll_ready_unpin(cx)
+                && self.socket.start_send_unpin(Message::Ping(Bytes::new())).is_ok()
+            {
+                let _ = self.socket.poll_flush_unpin(cx);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why nothing came from a server, from what `nc` said and how the exec ended.
+fn explain(pod: &str, host: &Host, note: &str, said: &str) -> DialError {
+    let name = host.name.clone();
+    let has = |words: &[&str]| words.iter().any(|w| note.contains(w) || said.contains(w));
+    let whence = || format!("the cluster (pod {pod})");
+    if has(&[
+        "executable file not found",
+        "not found\"",
+        "nc: not found",
+        "exit status 127",
+        "exit status 126",
+    ]) {
+        return DialError::NoNc { pod: pod.to_owned() };
+    }
+    if has(&["bad address", "getaddrinfo", "not known", "not resolve", "unknown host"]) {
+        return DialError::UnknownHost { host: name, whence: whence() };
+    }
+    if has(&["onnection refused"]) {
+        return DialError::Refused { host: name };
+    }
+    if has(&["timed out", "nreachable", "No route"]) {
+        return DialError::NoWay { why: format!("{host} cannot be reached from pod {pod}: {note}") };
+    }
+    let how = [note, said].into_iter().find(|text| !text.is_empty()).unwrap_or("it was cut off");
+    DialError::NoWay { why: words::plain(&format!("no connection to {host} through {pod}: {how}")) }
+}
+
+impl AsyncRead for Channel {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            if !this.pending.is_empty() {
+                let part = this.pending.split_to(this.pending.len().min(buffer.remaining()));
+                buffer.put_slice(&part);
+                return Poll::Ready(Ok(()));
+            }
+            if this.ended {
+                return Poll::Ready(Ok(()));
+            }
+            this.poll_life(cx)?;
+            // Whoever waits for an answer means what they wrote to be sent, also where they did not say so.
+            if this.unflushed && this.socket.poll_flush_unpin(cx).map_err(broken)?.is_ready() {
+                this.unflushed = false;
+            }
+            match ready!(this.socket.poll_next_unpin(cx)) {
+                Some(Ok(message)) => {
+                    this.life.heard();
+                    if !this.take(message) {
+                        return Poll::Ready(this.end());
+                    }
+                }
+                Some(Err(_)) | None => return Poll::Ready(this.end()),
+            }
+        }
+    }
+}
+
+fn broken(error: tokio_tungstenite::tungstenite::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, error)
+}
+
+impl AsyncWrite for Channel {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(self.socket.poll_ready_unpin(cx)).map_err(broken)?;
+        let part = bytes.get(..bytes.len().min(PART)).unwrap_or(bytes);
+        let mut message = Vec::with_capacity(part.len() + 1);
+        message.push(STDIN);
+        message.extend_from_slice(part);
+        self.socket.start_send_unpin(Message::Binary(message.into())).map_err(broken)?;
+        let written = part.len();
+        self.unflushed = true;
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_flush_unpin(cx).map_err(broken)
+    }
+
+    /// Tells the far end that no more comes, where the protocol can; what it still sends is read on.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.finished && self.half_close && !self.ended {
+            ready!(self.socket.poll_ready_unpin(cx)).map_err(broken)?;
+            self.socket
+                .start_send_unpin(Message::Binary(Bytes::from_static(&[CLOSE, STDIN])))
+                .map_err(broken)?;
+        }
+        self.finished = true;
+        self.socket.poll_flush_unpin(cx).map_err(broken)
+    }
+}
+
+/// Signs of life, and what they must not be mistaken for.
+struct Life {
+    beat: Interval,
+    heard: Instant,
+    looked: (Instant, SystemTime),
+    /// After a sleep: dead if nothing is heard until then.
+    until: Option<Instant>,
+    /// Channels of a port-forward that have not said their port yet.
+    unnamed: u8,
+}
+
+impl Life {
+    fn new() -> Life {
+        let now = Instant::now();
+        let mut beat = interval_at(now + BEAT, BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Life { beat, heard: now, looked: (now, SystemTime::now()), until: None, unnamed: 2 }
+    }
+
+    fn heard(&mut self) {
+        self.heard = Instant::now();
+        self.until = None;
+    }
+
+    /// True when the far end must be taken for dead. Looks at both clocks.
+    fn is_over(&mut self) -> bool {
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        let (before, wall_before) = std::mem::replace(&mut self.looked, (now, wall));
+        if slept(now - before, wall.duration_since(wall_before).unwrap_or_default()) {
+            self.until = Some(now + AWAKE);
+            self.beat.reset_after(AWAKE);
+        }
+        now - self.heard > SILENCE || self.until.is_some_and(|until| now >= until)
+    }
+}
+
+/// True if the machine slept: the clock on the wall went on and ours did not.
+fn slept(ours: Duration, wall: Duration) -> bool {
+    wall.saturating_sub(ours) > NAP
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nc_says_is_told_apart() {
+        let host = Host { name: "db.example".into(), port: 5432 };
+        let why = |note: &str, said: &str| explain("web-1", &host, note, said);
+        assert!(matches!(
+            why("nc: bad address 'db.example'", "exit status 1"),
+            DialError::UnknownHost { .. }
+        ));
+        let glibc = "nc: getaddrinfo for host \"db.example\" port 5432: Name or service not known";
+        assert!(matches!(why(glibc, "exit status 1"), DialError::UnknownHost { .. }));
+        assert!(matches!(
+            why("nc: db.example (10.0.0.1:5432): Connection refused", "exit status 1"),
+            DialError::Refused { .. }
+        ));
+        let missing = "failed to start exec: exec: \"nc\": executable file not found in $PATH: unknown";
+        assert!(matches!(why("", missing), DialError::NoNc { .. }));
+        assert!(why("nc: oops", "exit status 1").to_string().contains("oops"));
+        assert!(why("", "").to_string().contains("cut off"));
+    }
+
+    #[test]
+    fn a_sleep_is_known_by_two_clocks() {
+        let seconds = Duration::from_secs;
+        assert!(slept(seconds(20), seconds(4_000)));
+        assert!(!slept(seconds(20), seconds(21)));
+        assert!(!slept(seconds(20), seconds(0)), "the clock was set back");
+    }
+}

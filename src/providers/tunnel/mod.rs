@@ -1,0 +1,285 @@
+//! Tunnels: ways into a database through a pod, over the Kubernetes API alone. For each connection one `exec` of `nc` in
+//! the pod; no port is opened there, and in-process connections need none here either.
+
+mod api;
+mod channel;
+pub mod client;
+mod credentials;
+mod keep;
+mod open;
+mod own_pod;
+mod place;
+mod pods;
+mod private;
+mod redis;
+mod report;
+mod state;
+mod wish;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::api::Api;
+use self::client::{Client, Run};
+use self::keep::{Keeper, Order};
+use self::open::Far;
+use self::place::Way;
+use self::state::Board;
+pub use self::wish::{UrlFrom, Wish};
+use super::kubernetes::connect::Link;
+use super::postgres::{Connect, DialError};
+use super::settings::{KubernetesSettings, TunnelSettings};
+use crate::domain::feed::{Sink, Update};
+use crate::domain::{Fault, HandOff, Orphan, Target, Tool, Tunnel, TunnelId, TunnelRequest, TunnelState};
+
+/// The running side of a tunnel.
+#[derive(Debug)]
+struct Kept {
+    orders: mpsc::Sender<Order>,
+    way: Way,
+    far: Far,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// An open tunnel. Close it: dropped, its connections end, and a pod made for it stays until its deadline.
+#[derive(Debug)]
+pub struct Open {
+    kept: Kept,
+    client: Client,
+    board: Board,
+}
+
+impl Open {
+    /// What is known of it now, and whenever it changes.
+    pub fn watch(&self) -> watch::Receiver<Tunnel> {
+        self.board.subscribe()
+    }
+
+    pub fn now(&self) -> Tunnel {
+        self.board.now()
+    }
+
+    /// For programs at this end.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// For connections of this process: they ride the pod's streams, without a local port. `None` for redis.
+    pub fn connect(&self) -> Option<Connect> {
+        match &self.kept.far {
+            Far::Postgres { url, tls } => {
+                Some(Connect::through(url.clone(), tls.clone(), Arc::new(self.kept.way.clone())))
+            }
+            Far::Redis(_) => None,
+        }
+    }
+
+    /// Why the last connection through it failed, once.
+    pub fn take_failure(&self) -> Option<DialError> {
+        self.kept.way.report.take_failure()
+    }
+
+    /// Looks for a pod again now.
+    pub fn reconnect(&self) {
+        let _ = self.kept.orders.try_send(Order::Reconnect);
+    }
+
+    /// Ends its connections, deletes its pod, and returns when that is done.
+    pub async fn close(&self, why: &str) {
+        let (done, ended) = oneshot::channel();
+        if self.kept.orders.send(Order::Close { why: why.to_owned(), done }).await.is_ok() {
+            let _ = ended.await;
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Opens tunnels in one cluster.
+#[derive(Debug, Clone)]
+pub struct Opener {
+    api: Api,
+}
+
+impl Opener {
+    pub fn new(settings: &KubernetesSettings) -> Opener {
+        Opener { api: Api::new(Arc::new(Link::new(settings.clone()))) }
+    }
+
+    /// Opens a tunnel; `watcher` is told every change from the first on.
+    ///
+    /// # Errors
+    /// What is missing or refused, and what to do. Nothing is left behind.
+    pub async fn open(
+        &self,
+        wish: &Wish,
+        watcher: impl FnOnce(watch::Receiver<Tunnel>),
+    ) -> Result<Open, Fault> {
+        let board = Board::new(wish);
+        watcher(board.subscribe());
+        match open::open(&self.api, wish, &board).await {
+            Ok(opened) => {
+                let (kept, client) = Keeper::start(&self.api, wish, &board, opened);
+                Ok(Open { kept, client, board })
+            }
+            Err(fault) => {
+                let fix = match &fault {
+                    Fault::AuthExpired { fix, .. } => fix.clone(),
+                    _ => String::new(),
+                };
+                board.state(TunnelState::Failed { why: fault.to_string(), fix });
+                Err(fault)
+            }
+        }
+    }
+
+    /// Pods that a drtui of this user on this machine made and did not live to delete.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub async fn orphans(&self, namespace: &str) -> Result<Vec<Orphan>, Fault> {
+        own_pod::orphans(&self.api, namespace).await
+    }
+
+    /// Deletes a pod; one that is gone is fine.
+    ///
+    /// # Errors
+    /// It may not be deleted.
+    pub async fn delete_pod(&self, namespace: &str, pod: &str) -> Result<(), Fault> {
+        self.api.delete_pod(namespace, pod).await
+    }
+}
+
+/// The cockpit's tunnels, by their ids.
+#[derive(Clone)]
+pub struct Tunnels {
+    opener: Opener,
+    settings: TunnelSettings,
+    label: String,
+    namespace: String,
+    sink: Sink,
+    open: Arc<Mutex<BTreeMap<TunnelId, Arc<Open>>>>,
+}
+
+impl std::fmt::Debug for Tunnels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tunnels").finish_non_exhaustive()
+    }
+}
+
+impl Tunnels {
+    /// Starts looking for orphans; returns at once.
+    pub fn start(
+        kubernetes: &KubernetesSettings,
+        settings: &TunnelSettings,
+        target: &Target,
+        sink: Sink,
+    ) -> Tunnels {
+        let tunnels = Tunnels {
+            opener: Opener::new(kubernetes),
+            settings: settings.clone(),
+            label: target.environment.clone(),
+            namespace: target.namespace.clone(),
+            sink,
+            open: Arc::default(),
+        };
+        tunnels.look_for_orphans();
+        tunnels
+    }
+
+    fn look_for_orphans(&self) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            // Not worth a word when it fails: the namespace's standing is shown by others.
+            if let Ok(all) = this.opener.orphans(&this.namespace).await {
+                (this.sink)(Update::Orphans { all }, chrono::Utc::now());
+            }
+        });
+    }
+
+    /// Opens a tunnel; its news come by the sink. Where it leads, in words.
+    ///
+    /// # Errors
+    /// It could not be opened.
+    pub async fn open(&self, request: &TunnelRequest) -> Result<String, Fault> {
+        let wish = Wish::of(request, &self.settings, &self.label);
+        let sink = Sink::clone(&self.sink);
+        let open = self.opener.open(&wish, |news| drop(tokio::spawn(tell(news, sink)))).await?;
+        let now = open.now();
+        self.lock().insert(request.id, Arc::new(open));
+        let pod = now.via.pod.unwrap_or_default();
+        let port = now.local_port.unwrap_or_default();
+        Ok(format!("{} {}/{} on 127.0.0.1:{port} through {pod}", now.which.word(), now.server, now.database))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<TunnelId, Arc<Open>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn close(&self, id: TunnelId) {
+        if let Some(open) = self.lock().remove(&id) {
+            tokio::spawn(async move { open.close("closed").await });
+        }
+    }
+
+    /// Closes all, before the program ends.
+    pub async fn close_all(&self) {
+        let all = std::mem::take(&mut *self.lock());
+        futures::future::join_all(all.values().map(|open| open.close("the cockpit ends"))).await;
+    }
+
+    pub fn reconnect(&self, id: TunnelId) {
+        if let Some(open) = self.lock().get(&id) {
+            open.reconnect();
+        }
+    }
+
+    /// Connections of this process through an open tunnel.
+    pub fn connect(&self, id: TunnelId) -> Option<Connect> {
+        self.lock().get(&id)?.connect()
+    }
+
+    /// Deletes a pod that was left behind.
+    ///
+    /// # Errors
+    /// It could not be deleted.
+    pub async fn delete_pod(&self, namespace: &str, pod: &str) -> Result<(), Fault> {
+        let done = self.opener.delete_pod(namespace, pod).await;
+        self.look_for_orphans();
+        done
+    }
+
+    /// The program to give the terminal to, connected through its tunnel.
+    ///
+    /// # Errors
+    /// There is no such tunnel, or the program does not fit it.
+    pub fn child(&self, hand_off: &HandOff) -> Result<std::process::Command, Fault> {
+        let open = self.lock().get(&hand_off.tunnel).cloned();
+        let gone = || Fault::NotFound { what: format!("tunnel {} is not open", hand_off.tunnel) };
+        open.filter(|open| open.now().state.is_alive()).ok_or_else(gone)?.client().command(&Run {
+            tool: hand_off.tool,
+            args: &hand_off.args,
+            read_only: hand_off.read_only && hand_off.tool != Tool::PgRestore,
+            statement_timeout_ms: hand_off.statement_timeout_ms,
+            interactive: hand_off.tool == Tool::Psql,
+            colour: std::env::var_os("NO_COLOR").is_none(),
+        })
+    }
+}
+
+/// Passes a tunnel's news on until it has ended.
+async fn tell(mut news: watch::Receiver<Tunnel>, sink: Sink) {
+    loop {
+        let tunnel = Box::new(news.borrow_and_update().clone());
+        sink(Update::Tunnel { tunnel }, chrono::Utc::now());
+        if news.changed().await.is_err() {
+            return;
+        }
+    }
+}

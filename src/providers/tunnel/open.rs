@@ -1,0 +1,314 @@
+//! Opens a tunnel: credentials, local port, pod, and a first connection that proves all of it before anybody is told
+//! that it is open.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout};
+
+use super::super::postgres::{Connect, DialError, Host, PostgresError, Tls, Url};
+use super::super::words;
+use super::api::Api;
+use super::client::Client;
+use super::place::{How, Place, Way};
+use super::redis::RedisUrl;
+use super::state::Board;
+use super::wish::{UrlFrom, Wish};
+use super::{credentials, own_pod, pods};
+use crate::domain::{Backend, Fault};
+
+/// The pod outlives the tunnel's own limit by this.
+const SPARE: Duration = Duration::from_secs(300);
+const PROBE: Duration = Duration::from_secs(20);
+
+/// What answers at the far end, with the password.
+#[derive(Debug, Clone)]
+pub enum Far {
+    Postgres { url: Url, tls: Tls },
+    Redis(RedisUrl),
+}
+
+impl Far {
+    pub fn host(&self) -> Option<&Host> {
+        match self {
+            Far::Postgres { url, .. } => url.hosts.first(),
+            Far::Redis(url) => Some(&url.host),
+        }
+    }
+}
+
+/// All that an open tunnel is made of.
+#[derive(Debug)]
+pub struct Opened {
+    pub far: Far,
+    pub way: Way,
+    pub client: Client,
+    pub listener: TcpListener,
+    /// Of the deployment, to find its next pod.
+    pub selector: String,
+    /// The pod was made for this tunnel.
+    pub own_pod: bool,
+}
+
+/// Opens it; `board` is told the steps.
+///
+/// # Errors
+/// What is missing or refused, and what to do. Nothing is left behind.
+pub async fn open(api: &Api, wish: &Wish, board: &Board) -> Result<Opened, Fault> {
+    board.step("reading where the database is");
+    // Only what has to be known of the app: who may not read deployments may still make a pod for a URL of their own.
+    let needs_app = !wish.own_pod || matches!(wish.url, UrlFrom::Deployment { .. });
+    let app = match needs_app {
+        true => api.get("deployments", &wish.app.namespace, &wish.app.name).await?,
+        false => Value::Null,
+    };
+    let far = far(api, wish, &app).await?;
+    board.far(&far);
+    let listener = listen(wish.local_port).await?;
+    let selector = pods::selector(&app);
+    let own_pod = wish.own_pod || wish.port_forward;
+    let mut attempt = Attempt { api, wish, board, far, selector, own_pod, relay: wish.port_forward };
+    let (way, far) = loop {
+        let way = Way::new(api.clone());
+        let place = attempt.place().await?;
+        way.place.send_replace(Some(Arc::new(place)));
+        board.via(&way, attempt.own_pod);
+        board.step("asking the database");
+        match attempt.probe(&way).await {
+            Ok(far) => break (way, far),
+            Err(failure) => {
+                if attempt.own_pod {
+                    discard(api, &way).await;
+                }
+                attempt.fall_back(failure)?;
+            }
+        }
+    };
+    let client = match client(&far, &listener, wish) {
+        Ok(client) => client,
+        Err(fault) => {
+            if attempt.own_pod {
+                discard(api, &way).await;
+            }
+            return Err(fault);
+        }
+    };
+    let (selector, own_pod) = (attempt.selector, attempt.own_pod);
+    Ok(Opened { far, way, client, listener, selector, own_pod })
+}
+
+/// Deletes the pod that was made.
+pub async fn discard(api: &Api, way: &Way) {
+    let place = way.here();
+    way.leave();
+    if let Some(place) = place {
+        // If this fails its deadline ends it, and the next start offers to.
+        let _ = api.delete_pod(&place.namespace, &place.pod).await;
+    }
+}
+
+fn client(far: &Far, listener: &TcpListener, wish: &Wish) -> Result<Client, Fault> {
+    let port = listener.local_addr().map_err(|e| Fault::Setup { why: words::cause(&e) })?.port();
+    match far {
+        Far::Postgres { url, tls } => {
+            Client::postgres(url, port, tls, wish.which, &wish.label, &format!("drtui-{}", wish.id))
+        }
+        Far::Redis(url) => Client::redis(url, port, wish.ca_file.as_deref(), wish.which, &wish.label),
+    }
+}
+
+async fn far(api: &Api, wish: &Wish, app: &Value) -> Result<Far, Fault> {
+    let secret = match &wish.url {
+        UrlFrom::Given(url) => url.clone(),
+        UrlFrom::KeyVault { vault, name } => credentials::of_key_vault(vault, name).await?,
+        UrlFrom::Deployment { variable } => {
+            match credentials::of_deployment(api, &wish.app, app, variable).await {
+                // konduit.sh asks the app itself, for which other rights are enough.
+                Err(denied @ Fault::Denied { .. }) if !wish.own_pod => {
+                    let asked = credentials::of_pod(api, &wish.app, app, variable).await;
+                    asked
+                        .map_err(|fault| if matches!(fault, Fault::Denied { .. }) { denied } else { fault })?
+                }
+                other => other?,
+            }
+        }
+    };
+    let whose = match &wish.url {
+        UrlFrom::Deployment { variable } => format!("{variable} of {}", wish.app),
+        UrlFrom::Given(_) => "the URL given".to_owned(),
+        UrlFrom::KeyVault { vault, name } => format!("{name}-database-url in key vault {vault}"),
+    };
+    let malformed = |e: super::super::postgres::UrlError| Fault::Garbled { why: format!("{whose}: {e}") };
+    if wish.backend == Backend::Redis {
+        let mut url = RedisUrl::parse(secret.expose_secret()).map_err(malformed)?;
+        if let Some(index) = &wish.database {
+            let bad =
+                |_| Fault::Setup { why: format!("{} is no redis database: a number", words::plain(index)) };
+            url.database = index.parse().map_err(bad)?;
+        }
+        url.tls &= !wish.in_cluster;
+        return Ok(Far::Redis(url));
+    }
+    let mut url = Url::parse(secret.expose_secret()).map_err(malformed)?;
+    if let Some(server) = &wish.server {
+        url = url.on_server(server);
+        // The name is somebody's typing: it is held to the same rules as one in a URL.
+        url = Url::parse(&format!("postgres://x@{}", url.server())).map_err(malformed).map(|_| url)?;
+    }
+    if let Some(database) = &wish.database {
+        url = url.in_database(database);
+    }
+    let tls = tls(wish, &url).await?;
+    Ok(Far::Postgres { url, tls })
+}
+
+async fn tls(wish: &Wish, url: &Url) -> Result<Tls, Fault> {
+    let setup = |e: PostgresError| Fault::Setup { why: e.to_string() };
+    if let Some(named) = &wish.unverified {
+        if named != url.server() {
+            let why = format!(
+                "{} was named as the server not to verify, and the tunnel leads to {}",
+                words::plain(named),
+                url.server()
+            );
+            return Err(Fault::Setup { why });
+        }
+        return Tls::unverified().map_err(setup);
+    }
+    // A file in a URL means something where the URL was written: on this machine only if it was given here.
+    let own = url.root.as_deref().filter(|root| matches!(wish.url, UrlFrom::Given(_)) && *root != "system");
+    Tls::load(wish.ca_file.as_deref().or(own.map(Path::new))).await.map_err(setup)
+}
+
+async fn listen(port: Option<u16>) -> Result<TcpListener, Fault> {
+    TcpListener::bind(("127.0.0.1", port.unwrap_or(0))).await.map_err(|e| Fault::Setup {
+        why: match (e.kind(), port) {
+            (std::io::ErrorKind::AddrInUse, Some(port)) => {
+                format!("local port {port} is taken: name another, or none to get a free one")
+            }
+            _ => format!("cannot listen on 127.0.0.1: {}", words::cause(&e)),
+        },
+    })
+}
+
+struct Attempt<'a> {
+    api: &'a Api,
+    wish: &'a Wish,
+    board: &'a Board,
+    far: Far,
+    selector: String,
+    own_pod: bool,
+    /// exec is refused: a pod that relays, reached by port-forward.
+    relay: bool,
+}
+
+/// Why the first connection failed.
+struct Failure {
+    fault: Fault,
+    /// What the way had to do with it.
+    dial: Option<DialError>,
+}
+
+impl Attempt<'_> {
+    async fn place(&self) -> Result<Place, Fault> {
+        if self.own_pod {
+            let how = match self.far.host() {
+                Some(to) if self.relay => own_pod::relay(to),
+                _ => How::Exec,
+            };
+            return make(self.api, self.wish, how, self.board).await;
+        }
+        self.board.step("looking for a pod");
+        of_app(self.api, self.wish, &self.selector, None).await
+    }
+
+    /// The first connection, over each of the URL's hosts until one answers: that one it is then.
+    async fn probe(&self, way: &Way) -> Result<Far, Failure> {
+        let way = way.uncounted();
+        let Far::Postgres { url, tls } = &self.far else { return Ok(self.far.clone()) };
+        let mut last =
+            Failure { fault: Fault::Setup { why: "the URL names no host".to_owned() }, dial: None };
+        for host in &url.hosts {
+            let one = Url { hosts: vec![host.clone()], ..url.clone() };
+            let connect = Connect::through(one.clone(), tls.clone(), Arc::new(way.clone())).patience(PROBE);
+            match ask(&connect).await {
+                Ok(took) => {
+                    self.board.latency(took);
+                    return Ok(Far::Postgres { url: one, tls: tls.clone() });
+                }
+                Err(error) => last = Failure { fault: fault(&error), dial: way.report.take_failure() },
+            }
+        }
+        Err(last)
+    }
+
+    /// The next best way, or the failure if there is none.
+    fn fall_back(&mut self, failure: Failure) -> Result<(), Fault> {
+        let may = self.wish.may_make_pod || self.own_pod;
+        match failure.dial {
+            Some(DialError::NoNc { pod }) if !self.own_pod && may => {
+                self.own_pod = true;
+                self.board.note(&format!("pod {pod} has no nc: a pod of its own is made"));
+            }
+            Some(DialError::Denied { what }) if !self.relay && may => {
+                (self.own_pod, self.relay) = (true, true);
+                self.board.note(&format!(
+                    "exec is not allowed ({what}): port-forward to a pod of its own is tried"
+                ));
+            }
+            _ => return Err(failure.fault),
+        }
+        Ok(())
+    }
+}
+
+/// A pod of the app to go through, other than `but` if possible.
+pub async fn of_app(api: &Api, wish: &Wish, selector: &str, but: Option<&str>) -> Result<Place, Fault> {
+    let pod = pods::of_app(api, &wish.app, selector, but).await?;
+    Ok(Place::new(&wish.app.namespace, &pod.name, pod.container, How::Exec))
+}
+
+/// A pod made for this tunnel.
+pub async fn make(api: &Api, wish: &Wish, how: How, board: &Board) -> Result<Place, Fault> {
+    let wanted = own_pod::Wanted {
+        namespace: wish.app.namespace.clone(),
+        image: wish.image.clone(),
+        app: wish.app.name.clone(),
+        incident: wish.incident.clone(),
+        deadline: wish.limit + SPARE,
+        how,
+    };
+    own_pod::make(api, &wanted, &|step| board.step(&step)).await
+}
+
+/// Connects and times a `SELECT 1`.
+///
+/// # Errors
+/// As [`Connect::client`].
+pub async fn ask(connect: &Connect) -> Result<Duration, PostgresError> {
+    let client = connect.client().await?;
+    let began = Instant::now();
+    let asked = timeout(PROBE, client.simple_query("SELECT 1")).await;
+    let server = connect.url().server().to_owned();
+    match asked {
+        Ok(Ok(_)) => Ok(began.elapsed()),
+        Ok(Err(error)) => Err(PostgresError::Lost { server, why: words::cause(&error) }),
+        Err(_) => Err(PostgresError::TimedOut { server, after_s: PROBE.as_secs() }),
+    }
+}
+
+/// A database's refusal as a source's fault.
+fn fault(error: &PostgresError) -> Fault {
+    let why = words::plain(&error.to_string());
+    match error {
+        PostgresError::UnknownServer { .. } | PostgresError::UnknownDatabase { .. } => {
+            Fault::NotFound { what: error.to_string() }
+        }
+        PostgresError::Password { .. } => Fault::Denied { what: why },
+        _ => Fault::Setup { why: error.to_string() },
+    }
+}

@@ -1,0 +1,273 @@
+//! A pod made for one tunnel: konduit.sh's hardened one, with a deadline and labels that say whose it is. Also finds
+//! those that an earlier drtui left behind.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::super::words;
+use super::api::Api;
+use super::place::{How, Place};
+use super::pods::Follow;
+use crate::domain::{Fault, Orphan, Utc};
+
+/// How all of them are found.
+pub const LABEL: &str = "app.kubernetes.io/name=drtui-tunnel";
+/// Scheduling, and an image from far away.
+const READY: Duration = Duration::from_secs(150);
+const CONTAINER: &str = "tunnel";
+/// The port of the relay that port-forward needs; on the pod's loopback only.
+const RELAY: u16 = 15432;
+const OWNER: &str = "drtui/owner";
+const PROCESS: &str = "drtui/process";
+const INCIDENT: &str = "drtui/incident";
+
+/// What a pod is made from.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub namespace: String,
+    pub image: String,
+    pub app: String,
+    pub incident: Option<String>,
+    /// Kubernetes ends the pod by itself then.
+    pub deadline: Duration,
+    pub how: How,
+}
+
+/// Who runs this, as `user@host`.
+pub fn owner() -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|u| u.name);
+    let host = nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok());
+    words::plain(&format!("{}@{}", user.as_deref().unwrap_or("?"), host.as_deref().unwrap_or("?")))
+}
+
+/// The manifest: konduit.sh's, as a plain pod because only that has a deadline.
+fn manifest(wanted: &Wanted, name: &str) -> Value {
+    let mut annotations = json!({
+        OWNER: owner(),
+        PROCESS: std::process::id().to_string(),
+        "drtui/app": wanted.app,
+    });
+    if let (Some(incident), Some(all)) = (&wanted.incident, annotations.as_object_mut()) {
+        all.insert(INCIDENT.to_owned(), json!(words::plain(incident)));
+    }
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "labels": {
+                "app.kubernetes.io/name": "drtui-tunnel",
+                "app.kubernetes.io/managed-by": "drtui",
+                "drtui/owner": label(&owner()),
+                "drtui/incident": label(wanted.incident.as_deref().unwrap_or("none")),
+            },
+            "annotations": annotations,
+        },
+        "spec": {
+            "activeDeadlineSeconds": wanted.deadline.as_secs(),
+            "terminationGracePeriodSeconds": 1,
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": false,
+            "nodeSelector": {"teacherservices.cloud/node_pool": "applications"},
+            "securityContext": {
+                "runAsNonRoot": true, "runAsUser": 10001, "runAsGroup": 10001,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container(wanted)],
+        },
+    })
+}
+
+fn container(wanted: &Wanted) -> Value {
+    let command = match &wanted.how {
+        How::Exec => json!(["sleep", (wanted.deadline.as_secs() + 60).to_string()]),
+        How::Forward { port, to } => json!([
+            "nc",
+            "-lk",
+            "-s",
+            "127.0.0.1",
+            "-p",
+            port.to_string(),
+            "-e",
+            "nc",
+            to.name,
+            to.port.to_string()
+        ]),
+    };
+    json!({
+        "name": CONTAINER,
+        "image": wanted.image,
+        "command": command,
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "50Mi"},
+            "limits": {"cpu": "100m", "memory": "50Mi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    })
+}
+
+/// `text` as the value of a label.
+fn label(text: &str) -> String {
+    let plain: String = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '.' })
+        .take(63)
+        .collect();
+    plain.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
+}
+
+/// How a relay is made for a port-forward to `to`.
+pub fn relay(to: &super::super::postgres::Host) -> How {
+    How::Forward { port: RELAY, to: to.clone() }
+}
+
+/// Makes the pod and waits until it is ready; `step` is told what is waited for. One that does not get ready is deleted.
+///
+/// # Errors
+/// It may not be made, or does not get ready, in words.
+pub async fn make(api: &Api, wanted: &Wanted, step: &(dyn Fn(String) + Send + Sync)) -> Result<Place, Fault> {
+    let name = format!("drtui-tunnel-{:08x}", rand::random::<u32>());
+    step(format!("making pod {name}"));
+    api.create_pod(&wanted.namespace, &manifest(wanted, &name)).await?;
+    let mut guard = Undo { api: api.clone(), namespace: wanted.namespace.clone(), name: Some(name.clone()) };
+    let mut last = "nothing is known of it".to_owned();
+    let ready = async {
+        let mut follow = Follow::new(api, &wanted.namespace, &name);
+        while let Some(view) = follow.next().await {
+            if view.ready {
+                return Ok(());
+            }
+            last.clone_from(&view.why);
+            if view.over {
+                return Err(format!("pod {name} ended before it was ready: {}", view.why));
+            }
+            step(format!("waiting for pod {name}: {}", view.why));
+        }
+        Err(format!("pod {name} was deleted before it was ready"))
+    };
+    let failed = match timeout(READY, ready).await {
+        Ok(Ok(())) => None,
+        Ok(Err(why)) => Some(why),
+        Err(_) => Some(format!("pod {name} is not ready after {} s: {last}", READY.as_secs())),
+    };
+    if let Some(why) = failed {
+        guard.now().await;
+        return Err(Fault::Setup { why });
+    }
+    guard.name = None;
+    Ok(Place::new(&wanted.namespace, &name, Some(CONTAINER.to_owned()), wanted.how.clone()))
+}
+
+/// Deletes a pod that came to nothing, also when whoever waited for it is gone.
+struct Undo {
+    api: Api,
+    namespace: String,
+    name: Option<String>,
+}
+
+impl Undo {
+    async fn now(&mut self) {
+        if let Some(name) = self.name.take() {
+            // Its deadline ends it otherwise.
+            let _ = self.api.delete_pod(&self.namespace, &name).await;
+        }
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        if let (Some(name), Ok(runtime)) = (self.name.take(), tokio::runtime::Handle::try_current()) {
+            let (api, namespace) = (self.api.clone(), self.namespace.clone());
+            runtime.spawn(async move {
+                let _ = api.delete_pod(&namespace, &name).await;
+            });
+        }
+    }
+}
+
+/// Pods of this user on this machine whose drtui has ended.
+///
+/// # Errors
+/// They cannot be listed.
+pub async fn orphans(api: &Api, namespace: &str) -> Result<Vec<Orphan>, Fault> {
+    let mine = owner();
+    let pods = api.list("pods", namespace, LABEL).await?;
+    Ok(pods.iter().filter_map(|pod| orphan(pod, &mine, is_alive)).collect())
+}
+
+fn is_alive(process: i32) -> bool {
+    process == i32::try_from(std::process::id()).unwrap_or(0)
+        || nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), None) != Err(nix::errno::Errno::ESRCH)
+}
+
+fn orphan(pod: &Value, mine: &str, is_alive: impl Fn(i32) -> bool) -> Option<Orphan> {
+    let note = |key: &str| pod.pointer("/metadata/annotations")?.get(key)?.as_str();
+    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str);
+    let owner = note(OWNER)?;
+    let process: i32 = note(PROCESS)?.parse().ok()?;
+    if owner != mine || is_alive(process) || text("/metadata/deletionTimestamp").is_some() {
+        return None;
+    }
+    let created: Option<Utc> = text("/metadata/creationTimestamp").and_then(|t| t.parse().ok());
+    let seconds = pod.pointer("/spec/activeDeadlineSeconds").and_then(Value::as_i64);
+    let begun = text("/status/startTime").and_then(|t| t.parse().ok()).or(created);
+    Some(Orphan {
+        namespace: words::plain(text("/metadata/namespace")?),
+        pod: words::plain(text("/metadata/name")?),
+        owner: words::plain(owner),
+        incident: note(INCIDENT).map(words::plain),
+        created,
+        ends_at: begun.zip(seconds).and_then(|(b, s)| b.checked_add_signed(TimeDelta::try_seconds(s)?)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(how: How) -> Wanted {
+        Wanted {
+            namespace: "tra-test".into(),
+            image: "alpine:3.20.1".into(),
+            app: "web".into(),
+            incident: Some("I-1".into()),
+            deadline: Duration::from_secs(3_900),
+            how,
+        }
+    }
+
+    #[test]
+    fn the_manifest_is_hardened_and_ends_by_itself() {
+        let pod = manifest(&wanted(How::Exec), "drtui-tunnel-1");
+        assert_eq!(pod["spec"]["activeDeadlineSeconds"], 3_900);
+        assert_eq!(pod["spec"]["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"], true);
+        assert_eq!(pod["metadata"]["labels"]["drtui/incident"], "I-1");
+        let to = super::super::super::postgres::Host { name: "db.example".into(), port: 5432 };
+        let pod = manifest(&wanted(relay(&to)), "drtui-tunnel-1");
+        let command = pod["spec"]["containers"][0]["command"].to_string();
+        assert!(command.contains("127.0.0.1") && command.contains("db.example"), "{command}");
+        assert_eq!(label("some one@host!"), "some.one.host");
+    }
+
+    #[test]
+    fn only_ones_own_dead_process_leaves_an_orphan() {
+        let mut pod = manifest(&wanted(How::Exec), "drtui-tunnel-1");
+        pod["metadata"]["namespace"] = "tra-test".into();
+        pod["metadata"]["creationTimestamp"] = "2026-11-20T10:00:00Z".into();
+        let mine = owner();
+        let found = orphan(&pod, &mine, |_| false).unwrap();
+        assert_eq!((found.pod.as_str(), found.incident.as_deref()), ("drtui-tunnel-1", Some("I-1")));
+        assert_eq!(found.ends_at, Some("2026-11-20T11:05:00Z".parse().unwrap()));
+        assert_eq!(orphan(&pod, &mine, |_| true), None);
+        assert_eq!(orphan(&pod, "somebody@else", |_| false), None);
+        assert!(is_alive(i32::try_from(std::process::id()).unwrap()));
+    }
+}

@@ -1,0 +1,213 @@
+//! Pods to go through: the app's, and what becomes of one in use.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::super::kubernetes::http::Lines;
+use super::super::words;
+use super::api::Api;
+use crate::domain::{DeploymentKey, Fault, backoff};
+
+/// What matters of a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodView {
+    pub name: String,
+    pub uid: String,
+    /// Runs, passes its readiness probe, and is not being deleted.
+    pub ready: bool,
+    /// Runs and is not being deleted, whatever its probe says: one that fails for want of the database serves a tunnel.
+    pub usable: bool,
+    /// It is being deleted.
+    pub going: bool,
+    /// It will never run again: failed, succeeded, or gone.
+    pub over: bool,
+    /// Why it is not ready, in words.
+    pub why: String,
+    pub container: Option<String>,
+    version: String,
+}
+
+fn at<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+impl PodView {
+    pub fn of(pod: &Value) -> PodView {
+        let phase = at(pod, "/status/phase");
+        let going = pod.pointer("/metadata/deletionTimestamp").is_some();
+        let conditions = items(pod, "/status/conditions");
+        let is_ready = conditions.iter().any(|c| at(c, "/type") == "Ready" && at(c, "/status") == "True");
+        let over = matches!(phase, "Failed" | "Succeeded");
+        // Sidecars (proxies) may come first; the annotation names the one that people mean.
+        let named = at(pod, "/metadata/annotations/kubectl.kubernetes.io~1default-container");
+        PodView {
+            name: at(pod, "/metadata/name").to_owned(),
+            uid: at(pod, "/metadata/uid").to_owned(),
+            ready: phase == "Running" && is_ready && !going,
+            usable: phase == "Running" && !going,
+            going,
+            over,
+            why: why(pod, phase, going),
+            container: Some(named).filter(|n| !n.is_empty()).map(str::to_owned),
+            version: at(pod, "/metadata/resourceVersion").to_owned(),
+        }
+    }
+}
+
+fn why(pod: &Value, phase: &str, going: bool) -> String {
+    let waiting = items(pod, "/status/containerStatuses").iter().find_map(|c| {
+        let reason = at(c, "/state/waiting/reason");
+        (!reason.is_empty()).then(|| format!("{reason} {}", at(c, "/state/waiting/message")))
+    });
+    let unscheduled = items(pod, "/status/conditions").iter().find_map(|c| {
+        let is = at(c, "/type") == "PodScheduled" && at(c, "/status") == "False";
+        is.then(|| format!("not scheduled: {}", at(c, "/message")))
+    });
+    let ended = at(pod, "/status/reason");
+    let text = match (waiting, unscheduled) {
+        _ if going => "it is being deleted".to_owned(),
+        (Some(waiting), _) => waiting,
+        (None, Some(unscheduled)) => unscheduled,
+        _ if !ended.is_empty() => format!("{phase}: {ended}"),
+        _ => phase.to_lowercase(),
+    };
+    words::plain(&text)
+}
+
+/// The label selector of a deployment, as a query has it.
+pub fn selector(deployment: &Value) -> String {
+    let labels = deployment.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+    let pairs = labels.into_iter().flatten().filter_map(|(k, v)| Some(format!("{k}={}", v.as_str()?)));
+    pairs.collect::<Vec<_>>().join(",")
+}
+
+/// A pod of a deployment to go through: a ready one, else one that runs; not `but` if there is another.
+///
+/// # Errors
+/// [`Fault::NotFound`] says how many there are and why none serves.
+pub async fn of_app(
+    api: &Api,
+    app: &DeploymentKey,
+    selector: &str,
+    but: Option<&str>,
+) -> Result<PodView, Fault> {
+    if selector.is_empty() {
+        return Err(Fault::Garbled { why: format!("deployment {app} selects no pods by label") });
+    }
+    let all: Vec<PodView> =
+        api.list("pods", &app.namespace, selector).await?.iter().map(PodView::of).collect();
+    let usable = all.iter().filter(|p| p.usable);
+    let best = usable.min_by_key(|p| (but == Some(p.name.as_str()), !p.ready, p.name.clone()));
+    if let Some(found) = best {
+        return Ok(found.clone());
+    }
+    let why = match all.first() {
+        None => "it has no pods (scaled to 0?)".to_owned(),
+        Some(first) => format!("none of its {} pods runs ({}: {})", all.len(), first.name, first.why),
+    };
+    let what = format!("no pod of {app} to go through: {why}. A pod of its own does without (-x)");
+    Err(Fault::NotFound { what })
+}
+
+/// The states of one pod, from now on.
+#[derive(Debug)]
+pub struct Follow {
+    api: Api,
+    namespace: String,
+    name: String,
+    lines: Option<Lines>,
+    failures: u32,
+}
+
+impl Follow {
+    pub fn new(api: &Api, namespace: &str, name: &str) -> Follow {
+        let (api, namespace, name) = (api.clone(), namespace.to_owned(), name.to_owned());
+        Follow { api, namespace, name, lines: None, failures: 0 }
+    }
+
+    /// The pod as it is, then whenever it changes; `None` when it is gone. Faults are waited out: the last state stands.
+    pub async fn next(&mut self) -> Option<PodView> {
+        loop {
+            if let Some(lines) = &mut self.lines {
+                match lines.next().await {
+                    Ok(Some(line)) => match event(&line) {
+                        Event::Is(view) => return Some(view),
+                        Event::Gone => return None,
+                        Event::Other => self.lines = None,
+                    },
+                    Ok(None) | Err(_) => self.lines = None,
+                }
+                continue;
+            }
+            match self.look().await {
+                Ok(view) => {
+                    self.failures = 0;
+                    return Some(view);
+                }
+                Err(Fault::NotFound { .. }) => return None,
+                Err(fault) => {
+                    self.failures += 1;
+                    sleep(backoff::wait(self.failures, rand::random(), fault.retry_after())).await;
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<PodView, Fault> {
+        let pod = self.api.get("pods", &self.namespace, &self.name).await?;
+        let view = PodView::of(&pod);
+        match self.api.watch_pod(&self.namespace, &self.name, &view.version).await {
+            Ok(lines) => self.lines = Some(lines),
+            // Without the right to watch it is looked at now and then.
+            Err(Fault::Denied { .. }) => sleep(Duration::from_secs(5)).await,
+            Err(fault) => return Err(fault),
+        }
+        Ok(view)
+    }
+}
+
+enum Event {
+    Is(PodView),
+    Gone,
+    /// Bookmark, error, nonsense: look again.
+    Other,
+}
+
+fn event(line: &[u8]) -> Event {
+    let Ok(event) = serde_json::from_slice::<Value>(line) else { return Event::Other };
+    let Some(pod) = event.get("object") else { return Event::Other };
+    match at(&event, "/type") {
+        "ADDED" | "MODIFIED" => Event::Is(PodView::of(pod)),
+        "DELETED" => Event::Gone,
+        _ => Event::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_is_ready_only_while_it_lives() {
+        let ready = json!({"type": "Ready", "status": "True"});
+        let mut pod =
+            json!({"metadata": {"name": "a"}, "status": {"phase": "Running", "conditions": [ready]}});
+        assert!(PodView::of(&pod).ready);
+        pod["metadata"]["deletionTimestamp"] = "2026-11-20T10:00:00Z".into();
+        let going = PodView::of(&pod);
+        assert!(!going.ready && !going.over && going.why == "it is being deleted", "{going:?}");
+        let failed = json!({"status": {"phase": "Failed", "reason": "DeadlineExceeded"}});
+        assert!(PodView::of(&failed).over && PodView::of(&failed).why == "Failed: DeadlineExceeded");
+        let pulling = json!({"status": {"phase": "Pending", "containerStatuses": [
+            {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such\u{1b}[31m image"}}}]}});
+        assert_eq!(PodView::of(&pulling).why, "ImagePullBackOff no such image");
+    }
+}

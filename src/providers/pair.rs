@@ -8,6 +8,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::postgres::Connect;
 use crate::compare::link;
+use crate::domain::{Backend, CompareRequest, Fault, ServerClass, TunnelRequest};
 
 /// Rows that an answer has at most.
 const ROWS: usize = 200;
@@ -38,6 +39,41 @@ pub struct Answer {
     /// There are more rows than these.
     pub more: bool,
     pub took: Duration,
+}
+
+/// The tunnels that a comparison asks for: to live, and to the copy.
+pub fn ways(request: &CompareRequest) -> (TunnelRequest, TunnelRequest) {
+    let way = |id, which, server: &String| TunnelRequest {
+        id,
+        backend: Backend::Postgres,
+        which,
+        server: Some(server.clone()),
+        database: None,
+        app: request.app.clone(),
+        own_pod: request.own_pod,
+        local_port: None,
+        incident: request.incident.clone(),
+    };
+    (
+        way(request.live_tunnel, ServerClass::Live, &request.live),
+        way(request.restored_tunnel, ServerClass::Ptr, &request.restored),
+    )
+}
+
+impl Pair {
+    /// Both databases, of one name.
+    ///
+    /// # Errors
+    /// An open tunnel leads into another database.
+    pub fn new(live: Connect, restored: Connect) -> Result<Pair, Fault> {
+        let (a, b) = (&live.url().database, &restored.url().database);
+        if a != b {
+            let why =
+                format!("the tunnel to live leads into {a}, the one to the copy into {b}: close one (5)");
+            return Err(Fault::Setup { why });
+        }
+        Ok(Pair { live: Database::new(live), restored: Database::new(restored) })
+    }
 }
 
 impl Database {

@@ -22,10 +22,11 @@ SELECT json_build_object({SERVER},
    'last', s.last_value, 'step', s.increment_by)), '[]') FROM pg_catalog.pg_sequences s
    WHERE NOT EXISTS (SELECT FROM held JOIN pg_catalog.pg_class c ON c.oid = held.relation WHERE c.relkind = 'S')
   ))::text",
+        // An analysed partitioned table has -1 pages.
         size = if with_sizes {
-            "CASE WHEN h.pid IS NULL AND c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE c.relpages::int8 * current_setting('block_size')::int8 END"
+            "CASE WHEN h.pid IS NULL AND c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE greatest(c.relpages, 0)::int8 * current_setting('block_size')::int8 END"
         } else {
-            "c.relpages::int8 * current_setting('block_size')::int8"
+            "greatest(c.relpages, 0)::int8 * current_setting('block_size')::int8"
         },
     )
 }

@@ -240,6 +240,25 @@ impl Tunnels {
         }
     }
 
+    /// Connections of this process to a Postgres server: through an open tunnel that leads there, else through this one,
+    /// which is opened and stays.
+    ///
+    /// # Errors
+    /// It could not be opened.
+    pub async fn reach(&self, request: &TunnelRequest) -> Result<Connect, Fault> {
+        let leads = |open: &&Arc<Open>| {
+            let now = open.now();
+            now.state.is_open() && Some(&now.server) == request.server.as_ref()
+        };
+        let found = self.lock().values().find(leads).and_then(|open| open.connect());
+        if let Some(connect) = found {
+            return Ok(connect);
+        }
+        self.open(request).await?;
+        let gone = || Fault::NotFound { what: format!("tunnel {} is not open", request.id) };
+        self.connect(request.id).ok_or_else(gone)
+    }
+
     /// Connections of this process through an open tunnel.
     pub fn connect(&self, id: TunnelId) -> Option<Connect> {
         self.lock().get(&id)?.connect()

@@ -75,6 +75,7 @@ pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) -> Vec<Effect>
     }
     let mut steps = Vec::new();
     let mut same = Vec::new();
+    let mut gone = false;
     let open: Vec<(String, UndoKind)> = model
         .session
         .iter()
@@ -96,13 +97,17 @@ pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) -> Vec<Effect>
             Some(d) => {
                 steps.push(scale_step(model, &d, replicas));
             }
-            None => model.tell(
-                Level::Error,
-                format!("{deployment} is not there: cannot put {} back", count(replicas)),
-            ),
+            None => {
+                gone = true;
+                let text = format!(
+                    "{deployment} is not there: cannot put {} back. Make it again, or waive it (L, w).",
+                    count(replicas)
+                );
+                model.tell(Level::Error, text);
+            }
         }
     }
-    if steps.is_empty() && same.is_empty() {
+    if steps.is_empty() && same.is_empty() && !gone {
         model.tell(Level::Info, "Nothing to put back: no captured replicas are open.");
     }
     let effects = as_captured(model, same);
@@ -149,7 +154,7 @@ pub fn item(model: &mut Model, item: &Item) -> Vec<Effect> {
             }
         }
         Some(Do::Restore { scope }) => {
-            let keys: Vec<_> = sense::in_scope(model, scope).map(|d| d.key.clone()).collect();
+            let keys: Vec<_> = sense::open_in_scope(model, scope).into_iter().collect();
             return restore(model, Some(&keys));
         }
         None => model

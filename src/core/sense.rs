@@ -1,8 +1,11 @@
 //! Answers the runbook's probes from what the providers know. Pure; never asks anybody.
 
+use std::collections::BTreeSet;
+
 use crate::core::comparison::Stage;
 use crate::core::model::Model;
-use crate::domain::{Deployment, Phase, Sensed, ServerClass, Source, Verdict};
+use crate::domain::{Deployment, DeploymentKey, Phase, Sensed, ServerClass, Source, Verdict};
+use crate::incident::UndoKind;
 use crate::runbook::{Compare, Expect, Item, Probe, Scope, Value, Which};
 
 /// A probe's bare answer.
@@ -55,18 +58,33 @@ pub fn expectation(model: &Model, item: &Item) -> Option<String> {
 
 /// The deployments in a scope.
 pub fn in_scope<'a>(model: &'a Model, scope: &'a Scope) -> impl Iterator<Item = &'a Deployment> {
+    let all = model.world.deployments.value.iter().flat_map(|m| m.values());
+    all.filter(move |d| covers(model, scope, &d.key.name))
+}
+
+/// The deployments in a scope that have something to put back, whether they are still there or not.
+pub fn open_in_scope(model: &Model, scope: &Scope) -> BTreeSet<DeploymentKey> {
+    let open = model.session.iter().flat_map(|s| s.state.open_undo()).map(|l| &l.undo.kind);
+    open.map(|UndoKind::Replicas { deployment, .. }| deployment)
+        .filter(|key| covers(model, scope, &key.name))
+        .cloned()
+        .collect()
+}
+
+/// Those that were changed, are not put back, and are not there any more.
+fn gone(model: &Model, scope: &Scope) -> Vec<DeploymentKey> {
+    let Some(map) = &model.world.deployments.value else { return Vec::new() };
+    open_in_scope(model, scope).into_iter().filter(|key| !map.contains_key(key)).collect()
+}
+
+fn covers(model: &Model, scope: &Scope, name: &str) -> bool {
     let app = model.target.app.as_str();
-    model.world.deployments.value.iter().flat_map(|m| m.values()).filter(move |d| {
-        let name = d.key.name.as_str();
-        model.target.owns(name)
-            && match scope {
-                Scope::App => true,
-                Scope::Web => name == app || name.strip_prefix(app) == Some("-web"),
-                Scope::Suffix(s) => {
-                    name.strip_prefix(app).and_then(|r| r.strip_prefix('-')) == Some(s.as_str())
-                }
-            }
-    })
+    model.target.owns(name)
+        && match scope {
+            Scope::App => true,
+            Scope::Web => name == app || name.strip_prefix(app) == Some("-web"),
+            Scope::Suffix(s) => name.strip_prefix(app).and_then(|r| r.strip_prefix('-')) == Some(s.as_str()),
+        }
 }
 
 fn ask(model: &Model, probe: &Probe) -> (Answer, String, Option<Source>) {
@@ -169,21 +187,22 @@ fn replicas(
     for d in in_scope(model, scope) {
         sum += i64::from(count(d));
         wanted += i64::from(d.wanted);
-        parts.push(format!("{} {}", short_name(model, d), count(d)));
+        parts.push(format!("{} {}", short_name(model, &d.key), count(d)));
     }
     if parts.is_empty() {
         return (Answer::Unknown, "no such deployment".into(), Some(Source::Kubernetes));
     }
+    parts.extend(gone(model, scope).iter().map(|key| format!("{} is gone", short_name(model, key))));
     let of = if what == "ready" { format!(" of {wanted} wanted") } else { String::new() };
     (Answer::Number(sum), format!("{sum} {what}{of} ({})", parts.join(", ")), Some(Source::Kubernetes))
 }
 
 /// `web` or `worker` for `app` and `app-worker`.
-pub fn short_name(model: &Model, d: &Deployment) -> String {
-    match d.key.name.strip_prefix(model.target.app.as_str()) {
+pub fn short_name(model: &Model, key: &DeploymentKey) -> String {
+    match key.name.strip_prefix(model.target.app.as_str()) {
         Some("") => "web".into(),
         Some(rest) => rest.trim_start_matches('-').to_owned(),
-        None => d.key.name.clone(),
+        None => key.name.clone(),
     }
 }
 
@@ -240,6 +259,10 @@ fn captured(model: &Model, probe: Option<&Probe>) -> Option<i64> {
     for d in in_scope(model, scope) {
         // A deployment that was never changed counts as it is wanted now.
         let count = session.captured(&d.key).unwrap_or(d.wanted);
+        sum = Some(sum.unwrap_or(0) + i64::from(count));
+    }
+    // One that is gone and not put back is still owed.
+    for count in gone(model, scope).iter().filter_map(|key| session.captured(key)) {
         sum = Some(sum.unwrap_or(0) + i64::from(count));
     }
     session.has_captures().then_some(sum).flatten()

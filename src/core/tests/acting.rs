@@ -4,7 +4,7 @@ use crate::core::Effect;
 use crate::core::overlays::Overlay;
 use crate::core::panes::replicas;
 use crate::core::testing::{Kit, deployment, key_of};
-use crate::domain::Update;
+use crate::domain::{Update, Verdict};
 use crate::incident::{Action, Outcome};
 
 fn scaled(name: &str, wanted: i32, ready: i32) -> Update {
@@ -402,4 +402,47 @@ fn a_waived_undo_can_be_opened_again() {
     kit.finish();
     kit.news(scaled("rsm-production", 2, 2));
     assert_eq!(open_undo(&kit), 0, "put back like any other");
+}
+
+/// Both scaled to 0, then the worker deleted by somebody and web back at 2: the worker's undo is still open.
+fn worker_gone() -> Kit {
+    let mut kit = Kit::armed();
+    kit.keys("2 a s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.news(scaled("rsm-production-worker", 0, 0));
+    kit.news(Update::DeploymentGone { key: key_of("rsm-production-worker") });
+    kit.keys("b").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 2, 2));
+    assert_eq!(open_undo(&kit), 1);
+    kit
+}
+
+/// The built-in runbook's item that puts replicas back.
+fn put_back_item(kit: &Kit) -> crate::runbook::Item {
+    let restores = |i: &&crate::runbook::Item| matches!(i.action, Some(crate::runbook::Do::Restore { .. }));
+    kit.model.runbook().unwrap().items().find(restores).unwrap().clone()
+}
+
+#[test]
+fn what_was_captured_of_a_deployment_that_is_gone_is_still_owed() {
+    let mut kit = worker_gone();
+    let item = put_back_item(&kit);
+    let seen = crate::core::sense::sense(&kit.model, &item).unwrap();
+    assert_eq!(seen.verdict, Verdict::Fail, "{seen:?}");
+    assert!(seen.value.contains("worker is gone"), "{}", seen.value);
+    assert_eq!(crate::core::sense::expectation(&kit.model, &item).unwrap(), "3 (as captured)");
+    kit.news(scaled("rsm-production-worker", 1, 1));
+    assert_eq!(crate::core::sense::sense(&kit.model, &item).unwrap().verdict, Verdict::Pass);
+}
+
+#[test]
+fn an_undo_of_a_deployment_that_is_gone_is_not_passed_over_in_silence() {
+    let mut kit = worker_gone();
+    let item = put_back_item(&kit);
+    crate::core::act::item(&mut kit.model, &item);
+    assert!(kit.toast().contains("rsm-production-worker is not there: cannot put"), "{}", kit.toast());
+    assert!(!kit.model.messages.iter().any(|m| m.text.contains("Nothing to put back")));
+    assert!(kit.model.overlays.is_empty() && open_undo(&kit) == 1);
 }

@@ -108,7 +108,13 @@ pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) -> Vec<Effect>
         }
     }
     if steps.is_empty() && same.is_empty() && !gone {
-        model.tell(Level::Info, "Nothing to put back: no captured replicas are open.");
+        let text = match keys {
+            Some(_) if !named.is_empty() => {
+                "Nothing to put back here: what is open is another's (L shows it)."
+            }
+            _ => "Nothing to put back: no captured replicas are open.",
+        };
+        model.tell(Level::Info, text);
     }
     let effects = as_captured(model, same);
     if !steps.is_empty() {

@@ -167,8 +167,10 @@ fn reopen(model: &mut Model) {
 fn scale(model: &mut Model, argument: &str) {
     match argument.parse::<i32>() {
         Ok(to) if (0..=100).contains(&to) => {
-            let rows = panes::replicas::rows(model);
-            let keys = model.panes.replicas.chosen(&rows);
+            // What is marked stays marked under a filter that hides it.
+            let all: Vec<_> =
+                model.world.deployments.value.iter().flat_map(|map| map.keys().cloned()).collect();
+            let keys = model.panes.replicas.chosen(&all);
             act::scale(model, &keys, to);
         }
         _ => model.tell(
@@ -179,8 +181,8 @@ fn scale(model: &mut Model, argument: &str) {
 }
 
 fn restore(model: &mut Model) -> Vec<Effect> {
-    let rows = panes::replicas::rows(model);
-    let marked: Vec<_> = rows.into_iter().filter(|r| model.panes.replicas.marked.contains(r)).collect();
+    // Also those that a filter hides, or no mark in sight would mean everything.
+    let marked: Vec<_> = model.panes.replicas.marked.iter().cloned().collect();
     act::restore(model, (!marked.is_empty()).then_some(marked.as_slice()))
 }
 

@@ -446,3 +446,22 @@ fn an_undo_of_a_deployment_that_is_gone_is_not_passed_over_in_silence() {
     assert!(!kit.model.messages.iter().any(|m| m.text.contains("Nothing to put back")));
     assert!(kit.model.overlays.is_empty() && open_undo(&kit) == 1);
 }
+
+#[test]
+fn a_mark_that_a_filter_hides_is_still_what_is_put_back_and_scaled() {
+    let mut kit = Kit::armed();
+    kit.keys("2 a s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.news(scaled("rsm-production-worker", 0, 0));
+    kit.model.panes.replicas.marked.insert(key_of("rsm-production"));
+    kit.command("filter name:worker");
+    assert_eq!(replicas::rows(&kit.model), [key_of("rsm-production-worker")]);
+    for command in ["restore", "scale 1"] {
+        kit.command(command);
+        let Some(Overlay::Guard(guard)) = kit.model.overlays.last() else { panic!("no guard: {command}") };
+        let targets: Vec<_> = guard.steps.iter().map(|s| s.target.clone()).collect();
+        assert_eq!(targets, [key_of("rsm-production").to_string()], "{command}");
+        kit.keys("esc");
+    }
+}

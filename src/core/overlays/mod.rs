@@ -16,7 +16,8 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
 use super::effect::Effect;
-use super::model::Model;
+use super::model::{Level, Model};
+use crate::domain::text;
 
 /// An overlay with its state.
 #[derive(Debug, Clone)]
@@ -81,9 +82,9 @@ fn takes_text(overlay: Option<&Overlay>) -> bool {
     }
 }
 
-/// Pasted text goes into the top overlay's field, never anywhere else.
-pub fn paste(model: &mut Model, text: &str) {
-    let clean = crate::domain::text::clean(text);
+/// Pasted text goes into the top overlay's field, never anywhere else; whole or not at all.
+pub fn paste(model: &mut Model, pasted: &str) {
+    let clean = text::clean(pasted);
     let input = match model.overlays.last_mut() {
         Some(Overlay::Palette(it)) => Some(&mut it.input),
         Some(Overlay::Prompt(it)) => Some(&mut it.input),
@@ -93,15 +94,26 @@ pub fn paste(model: &mut Model, text: &str) {
         Some(Overlay::Query(it)) if !it.reading => Some(&mut it.input),
         _ => None,
     };
-    if let Some(input) = input {
-        for c in clean.chars().take(500) {
-            input.handle(tui_input::InputRequest::InsertChar(c));
-        }
+    let Some(input) = input else { return };
+    let mut new = clean.chars().count();
+    if new >= text::FIELD_MAX {
+        // Cleaning stops there: the rest has to be counted as it came.
+        new = new.max(pasted.chars().count());
+    }
+    let length = input.value().chars().count() + new;
+    if length > text::FIELD_MAX {
+        let most = text::FIELD_MAX;
+        let text = format!("Too long: {length} characters, {most} fit. Nothing was pasted.");
+        model.tell(Level::Warning, text);
+        return;
+    }
+    for c in clean.chars() {
+        input.handle(tui_input::InputRequest::InsertChar(c));
     }
 }
 
 /// Edits a one-line field; true if the key was for it.
 fn edit(input: &mut Input, key: &KeyEvent) -> bool {
-    let printable = matches!(key.code, KeyCode::Char(_)) && input.value().len() >= 2_000;
+    let printable = matches!(key.code, KeyCode::Char(_)) && input.value().chars().count() >= text::FIELD_MAX;
     !printable && input.handle_event(&crossterm::event::Event::Key(*key)).is_some()
 }

@@ -126,6 +126,31 @@ fn a_pasted_page_of_keys_does_nothing_to_the_panes() {
     assert!(kit.model.overlays.is_empty() && kit.effects.is_empty());
 }
 
+fn paste(kit: &mut Kit, text: &str) {
+    kit.send(crate::core::Msg::Input { input: crossterm::event::Event::Paste(text.into()) });
+}
+
+#[test]
+fn pasted_text_goes_in_whole_or_not_at_all() {
+    let mut kit = Kit::incident();
+    let typed = |kit: &Kit| match kit.model.overlays.last() {
+        Some(Overlay::Prompt(prompt)) => prompt.input.value().to_owned(),
+        other => panic!("no prompt: {other:?}"),
+    };
+    kit.keys("n");
+    paste(&mut kit, &"ü".repeat(1_999));
+    assert_eq!(typed(&kit), "ü".repeat(1_999));
+    paste(&mut kit, "xy");
+    assert_eq!(typed(&kit).chars().count(), 1_999, "nothing of what does not fit");
+    assert!(kit.toast().contains("Too long: 2001 characters, 2000 fit"), "{}", kit.toast());
+    kit.text("zz");
+    assert_eq!(typed(&kit), format!("{}z", "ü".repeat(1_999)), "typed text has the same limit");
+    kit.keys("esc n");
+    paste(&mut kit, &"a".repeat(90_000));
+    assert_eq!(typed(&kit), "");
+    assert!(kit.toast().contains("Too long: 90000 characters"), "{}", kit.toast());
+}
+
 #[test]
 fn said_done_may_carry_the_value_found() {
     let mut kit = Kit::incident();

@@ -53,7 +53,11 @@ impl Msg {
                 !matches!(prompt.kind, Kind::Filter(pane) if pane != super::panes::PaneId::Compare)
             }
             Some(Overlay::Query(_)) => true,
-            Some(Overlay::Palette(palette)) => palette.takes_free_text(),
+            // A paste may bring the command along with its words.
+            Some(Overlay::Palette(palette)) => {
+                let pasted = matches!(self, Msg::Input { input: Input::Paste(_) });
+                pasted || palette.takes_free_text()
+            }
             _ => false,
         };
         let mut msg = self.clone();

@@ -152,6 +152,17 @@ fn pasted_text_goes_in_whole_or_not_at_all() {
 }
 
 #[test]
+fn what_is_pasted_into_the_palette_is_not_recorded() {
+    let mut kit = Kit::incident();
+    kit.keys(":");
+    let pasted = crate::core::Msg::Input {
+        input: crossterm::event::Event::Paste("note the password is hunter2".into()),
+    };
+    let recorded = serde_json::to_string(&pasted.for_recording(&kit.model)).unwrap();
+    assert!(!recorded.contains("hunter2") && recorded.contains("••••"), "{recorded}");
+}
+
+#[test]
 fn said_done_may_carry_the_value_found() {
     let mut kit = Kit::incident();
     kit.keys("down enter S enter");

@@ -13,6 +13,7 @@ pub mod signals;
 pub mod terminal;
 mod terminal_loan;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,8 +43,9 @@ use terminal_loan::Loan;
 
 /// Data is drawn at most this often; keys are drawn at once.
 const FRAME: Duration = Duration::from_millis(33);
-/// For deleting tunnels' pods at the end.
-const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Tunnels are given this long to close when the cockpit ends.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// What the cockpit runs with.
 #[derive(Debug)]
@@ -93,11 +95,9 @@ pub async fn run(setup: Setup) -> Result<ExitCode> {
     let target = cockpit.model.target.clone();
     cockpit.writer =
         Some(Writer::start(setup.incidents, &target, cockpit.model.who.clone(), cockpit.answers.clone())?);
-    let providers = Arc::new(providers::start(&setup.settings, &target, mailbox.sink()));
-    cockpit.providers = Some(Arc::clone(&providers));
+    cockpit.providers = Some(Arc::new(providers::start(&setup.settings, &target, mailbox.sink())));
     let ended = cockpit.turn(signals, input, mailbox, inbox).await;
-    // Pods that were made for tunnels go with the cockpit; what takes too long is ended by its deadline.
-    let _ = tokio::time::timeout(FAREWELL, providers.close_tunnels()).await;
+    cockpit.end().await;
     ended
 }
 
@@ -121,7 +121,7 @@ struct Cockpit {
 
 impl Cockpit {
     async fn turn(
-        mut self,
+        &mut self,
         mut signals: Signals,
         mut input: Input,
         mailbox: Mailbox,
@@ -218,15 +218,37 @@ impl Cockpit {
         self.step(Msg::Input { input: event });
     }
 
+    /// Ends what must not outlive the cockpit: the program that has the terminal, and the tunnels with their pods. The
+    /// terminal is given back first; nobody waits longer than [`CLOSING`].
+    async fn end(&mut self) {
+        self.loan = Loan::default();
+        self.guard.leave();
+        let Some(providers) = self.providers.take() else { return };
+        let alive = || self.model.world.tunnels.values().filter(|t| t.state.is_alive());
+        if alive().count() == 0 {
+            return;
+        }
+        say_after(&format!("Closing {} tunnels…", alive().count()));
+        if tokio::time::timeout(CLOSING, providers.close_tunnels()).await.is_err() {
+            let pods = alive().filter(|t| t.via.own_pod).count();
+            tracing::warn!(pods, "the tunnels did not close in time");
+            if pods > 0 {
+                say_after(&format!(
+                    "{pods} pods may be left: they end by themselves, and the next start offers to delete them."
+                ));
+            }
+        }
+    }
+
     /// Gives the terminal back and says on it what stays open.
     fn goodbye(&mut self) {
         self.guard.leave();
         if let Some(facts) = self.model.session.as_ref().and_then(|s| s.state.facts.as_ref()) {
             let open = self.model.session.as_ref().map_or(0, |s| s.state.open_undo().count());
-            println!(
+            say_after(&format!(
                 "Incident {} stays open, {open} changes are not put back. drtui resumes it here.",
                 facts.incident
-            );
+            ));
         }
     }
 
@@ -367,6 +389,11 @@ impl Cockpit {
         guard.set_title(&model.title())?;
         Ok(())
     }
+}
+
+/// Says a line where the cockpit was. The terminal may be gone by now.
+fn say_after(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// What `:panic` under the test switch does.

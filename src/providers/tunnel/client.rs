@@ -245,6 +245,11 @@ impl Client {
                     command.arg("--dbname").arg(&url.database);
                 }
             }
+            // A psql in it says where it is, too.
+            Tool::Shell if run.interactive => {
+                let file = self.folder.write("psqlrc", &self.psqlrc(run))?;
+                command.env("PSQLRC", file);
+            }
             Tool::RedisCli | Tool::Shell => {}
         }
         command.args(run.args);
@@ -259,14 +264,18 @@ impl Client {
         if let Some(file) = own.or(home).filter(|f| f.is_file()) {
             text.push_str(&format!("\\i '{}'\n", file.display().to_string().replace('\'', "''")));
         }
-        let (words, sgr) = match self.class {
-            ServerClass::Live => (format!("LIVE {}", self.label), "1;97;41"),
-            ServerClass::Ptr => ("PTR copy".to_owned(), "1;30;42"),
-            ServerClass::SideCopy => ("SIDE copy".to_owned(), "1;30;46"),
+        // The colours of the cockpit's own badges; green would say that all is well. Without colour live is reversed.
+        let (colour, plain) = match self.class {
+            ServerClass::Live => ("1;97;41", "1;7"),
+            ServerClass::Ptr => ("1;97;45", "1"),
+            ServerClass::SideCopy => ("1;30;46", "1"),
         };
+        let words = self.class.place(&self.label);
         let words: String =
             words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.')).collect();
-        let shown = if run.colour { format!("%[%033[{sgr}m%] {words} %[%033[0m%]") } else { words };
+        let sgr = if run.colour { colour } else { plain };
+        let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+        let shown = if dumb { words } else { format!("%[%033[{sgr}m%] {words} %[%033[0m%]") };
         let state = if run.read_only { " read-only" } else { "" };
         text.push_str(&format!(
             "\\set PROMPT1 '{shown} %/{state}%R%x%# '\n\\set PROMPT2 '{shown} %/{state}%R%x%# '\n"
@@ -346,7 +355,10 @@ mod tests {
         let passfile = std::fs::read_to_string(&env["PGPASSFILE"]).unwrap();
         assert_eq!(passfile, "s-pg.postgres.database.azure.com:6001:*:me:p\\:a\\\\s3\n");
         let prompt = std::fs::read_to_string(&env["PSQLRC"]).unwrap();
-        assert!(prompt.contains("PROMPT1 'LIVE production %/ read-only%R%x%# '"), "{prompt}");
+        assert!(
+            prompt.contains("PROMPT1 '%[%033[1;7m%] LIVE production %[%033[0m%] %/ read-only%R%x%# '"),
+            "{prompt}"
+        );
         let line = client.line();
         let service = line.strip_prefix("PGSERVICEFILE=").unwrap().split(' ').next().unwrap();
         let service = std::fs::read_to_string(service).unwrap();
@@ -373,7 +385,7 @@ mod tests {
         );
         assert!(client.command(&run(Tool::RedisCli, &plain)).is_err());
         let shown = client.psqlrc(&Run { colour: true, ..run(Tool::Psql, &plain) });
-        assert!(shown.contains("%[%033[1;30;42m%] PTR copy %[%033[0m%]"), "{shown}");
+        assert!(shown.contains("%[%033[1;97;45m%] PTR copy %[%033[0m%]"), "{shown}");
     }
 
     #[tokio::test]

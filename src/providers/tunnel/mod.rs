@@ -286,7 +286,7 @@ impl Tunnels {
             args: &hand_off.args,
             read_only: hand_off.read_only && hand_off.tool != Tool::PgRestore,
             statement_timeout_ms: hand_off.statement_timeout_ms,
-            interactive: hand_off.tool == Tool::Psql,
+            interactive: matches!(hand_off.tool, Tool::Psql | Tool::Shell),
             colour: std::env::var_os("NO_COLOR").is_none(),
         })
     }

@@ -41,6 +41,18 @@ pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
             tunnels::orphan(model, namespace, pod).map(|o| orphan_row(model, theme, o))
         }
     });
+    // The cursor hides no LIVE.
+    let selected =
+        list.position(&rows).and_then(|n| n.checked_sub(list.top)).and_then(|n| u16::try_from(n).ok());
+    if let (Some(n), Some(tunnel)) = (selected, tunnels::selected(model).filter(|t| t.state.is_alive())) {
+        let place =
+            Rect::new(body.x.saturating_add(4), body.y, body.width.saturating_sub(4).min(9), body.height);
+        put(
+            Line::styled(cell(tunnel.which.word(), 9), theme.style(class_role(tunnel.which))),
+            nth(place, n),
+            buffer,
+        );
+    }
     let below = Rect::new(area.x, body.y + body.height, area.width, detail);
     let particulars = match (tunnels::selected(model), tunnels::selected_orphan(model)) {
         (Some(tunnel), _) => details(model, theme, tunnel),

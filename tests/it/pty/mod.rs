@@ -1,5 +1,6 @@
 //! The real program in a pseudo-terminal.
 
+mod handoff;
 pub mod harness;
 mod harness_tests;
 mod picture;

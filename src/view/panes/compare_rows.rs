@@ -232,7 +232,7 @@ pub fn columns(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &
     let Some(result) = compare::table(model).and_then(|t| t.result.as_ref()) else { return };
     let Some(row) = compare::row(model) else { return };
     let names = result.columns.iter().map(|c| c.width()).max().unwrap_or(0);
-    let name = (names + 3).clamp(10, usize::from(area.width) / 4);
+    let name = (names + 3).min(usize::from(area.width) / 4).max(10);
     let side = (usize::from(area.width).saturating_sub(name)) / 2;
     let mut head = vec![Span::styled(cell("  COLUMN", name), theme.style(Role::Dim))];
     for which in Side::BOTH {

@@ -18,12 +18,14 @@ pub struct Palette {
     pub selected: usize,
     /// The text is a suggestion: a letter typed replaces it, every other key keeps it.
     pub suggested: bool,
+    /// A row was chosen with ↑ or ↓. Until then Enter runs only what the text names.
+    pub chosen: bool,
 }
 
 impl Palette {
     /// A palette with text already typed.
     pub fn with(text: &str) -> Palette {
-        Palette { input: Input::new(text.to_owned()), selected: 0, suggested: false }
+        Palette { input: Input::new(text.to_owned()), ..Palette::default() }
     }
 
     /// A palette that suggests a whole command.
@@ -31,7 +33,7 @@ impl Palette {
         Palette { suggested: true, ..Palette::with(text) }
     }
 
-    /// The commands that match, best first; the one named exactly stands on top.
+    /// The commands that match, best first: the one named exactly, those whose names match, those that speak of the word.
     pub fn matches(&self, model: &Model) -> Vec<&'static Spec> {
         let text = self.input.value().trim();
         let name = text.split_whitespace().next().unwrap_or("");
@@ -44,15 +46,29 @@ impl Palette {
             // With an argument typed it must be that very command: nothing is run that only looks alike.
             .filter(|s| !text.contains(' ') || s.name == name)
             .filter_map(|s| {
-                let exact = if s.name == name { 10_000 } else { 0 };
+                let exact = if s.name == name {
+                    10_000
+                } else if s.name.starts_with(name) {
+                    5_000
+                } else {
+                    0
+                };
                 let by_name =
                     pattern.score(Utf32Str::new(s.name, &mut buffer), &mut matcher).map(|n| n + 100);
-                let by_words = pattern.score(Utf32Str::new(s.summary, &mut buffer), &mut matcher);
+                let by_words = s.summary.to_lowercase().contains(&name.to_lowercase()).then_some(0);
                 by_name.or(by_words).map(|n| (n + exact, s))
             })
             .collect();
         found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
         found.into_iter().map(|(_, s)| s).collect()
+    }
+
+    /// The command that Enter runs: one chosen from the list, or the one that the text names whole or begins. What only
+    /// looks alike is never run by itself: `:stop` must not quit.
+    pub fn entered(&self, model: &Model) -> Option<&'static Spec> {
+        let name = self.input.value().split_whitespace().next().unwrap_or("");
+        let spec = self.matches(model).get(self.selected).copied()?;
+        (self.chosen || (!name.is_empty() && spec.name.starts_with(name))).then_some(spec)
     }
 
     /// True once what is typed is the argument of a command that takes any words: a note, or a program's arguments.
@@ -66,6 +82,8 @@ impl Palette {
         let count = self.matches(model).len();
         match key.code {
             KeyCode::Esc => return Vec::new(),
+            // The first ↓ chooses the row that is marked.
+            KeyCode::Up | KeyCode::Down if !self.chosen => self.chosen = count > 0,
             KeyCode::Up => self.selected = self.selected.saturating_sub(1),
             KeyCode::Down => self.selected = (self.selected + 1).min(count.saturating_sub(1)),
             KeyCode::Tab => {
@@ -74,9 +92,12 @@ impl Palette {
                 }
             }
             KeyCode::Enter => {
-                let Some(spec) = self.matches(model).get(self.selected).copied() else {
-                    let text = format!("No command here is called `{}`.", self.input.value());
+                let Some(spec) = self.entered(model) else {
+                    let typed = self.input.value().trim().to_owned();
+                    let choose = if count > 0 { " ↓ chooses one of those that are listed." } else { "" };
+                    let text = format!("No command here is called `{typed}`: nothing was done.{choose}");
                     model.tell(crate::core::model::Level::Warning, text);
+                    open(model, Overlay::Palette(self));
                     return Vec::new();
                 };
                 let argument =
@@ -90,6 +111,7 @@ impl Palette {
                 self.suggested = false;
                 if edit(&mut self.input, key) {
                     self.selected = 0;
+                    self.chosen = false;
                 }
             }
         }

@@ -199,3 +199,20 @@ fn the_title_counts_what_is_stale() {
     assert!(kit.model.title().ends_with("· 1 stale"));
     assert!(kit.model.standing(Source::Azure).contains("az login"));
 }
+
+#[test]
+fn what_only_looks_like_a_command_is_not_run() {
+    for typed in ["stop", "save", "retsore", "undo", ""] {
+        let mut kit = Kit::live();
+        kit.command(typed);
+        assert!(!kit.model.quit, "{typed}");
+        assert!(kit.toast().contains("nothing was done"), "{typed}: {}", kit.toast());
+        assert!(
+            matches!(kit.model.overlays.last(), Some(Overlay::Palette(_))),
+            "{typed} keeps the palette open"
+        );
+    }
+    let mut kit = Kit::live();
+    kit.command("qui");
+    assert!(kit.model.quit, "the beginning of a name is enough");
+}

@@ -22,6 +22,7 @@ pub fn palette(model: &Model, theme: &Theme, it: &Palette, frame: &mut Frame<'_>
     field(": ", &it.input, true, theme, nth(inner, 0), frame);
     let rows = Rect::new(inner.x, inner.y + 2, inner.width, inner.height.saturating_sub(2));
     let found = it.matches(model);
+    let entered = it.entered(model).is_some();
     let first = (it.selected + 1).saturating_sub(usize::from(rows.height));
     let buffer = frame.buffer_mut();
     let summary = usize::from(rows.width).saturating_sub(32);
@@ -37,7 +38,8 @@ pub fn palette(model: &Model, theme: &Theme, it: &Palette, frame: &mut Frame<'_>
             Span::styled(format!("  {}", text::fit(spec.summary, summary)), theme.style(Role::Dim)),
         ]);
         put(line, nth(rows, n as u16), buffer);
-        if first + n == it.selected {
+        // Marked is what Enter would run.
+        if first + n == it.selected && entered {
             highlight(nth(rows, n as u16), theme.style(Role::Selected), buffer);
         }
     }

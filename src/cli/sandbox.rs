@@ -8,14 +8,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chrono::{NaiveDate, Utc};
+use chrono::{NaiveDate, TimeDelta, Utc};
 use clap::{Args, Subcommand};
-use color_eyre::eyre::{Result, WrapErr};
+use color_eyre::eyre::{Result, WrapErr, bail};
 
 use super::Global;
 use super::cockpit::ScreenArgs;
 use crate::sandbox::disaster::Disaster;
 use crate::sandbox::faults::{Kind, Provider};
+use crate::sandbox::history::{History, LONGEST};
 use crate::sandbox::postgres::seed::Recipe;
 use crate::sandbox::{Options, Scale, state};
 
@@ -60,6 +61,13 @@ pub struct Start {
     /// Let this disaster happen as soon as all is ready; `drtui sandbox disaster` lists them
     #[arg(long, value_name = "NAME")]
     disaster: Option<Disaster>,
+    /// The database has lived this long when all is ready, a minute of the service's work at a time: so far back it can
+    /// be restored (at most 24h). Needs libfaketime (Debian: apt-get install faketime)
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    history: Option<Duration>,
+    /// The disaster, one in the data, struck this long ago in that history
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "history", requires = "disaster")]
+    disaster_ago: Option<Duration>,
     /// Stop when standard input ends, too
     #[arg(long, hide = true)]
     stop_with_stdin: bool,
@@ -141,8 +149,29 @@ impl Start {
             realistic: self.realistic,
             restore_lag: self.restore_lag.unwrap_or(usual),
             day: self.sandbox_day,
-            disaster: self.disaster,
+            history: self.history()?,
+            // One that struck in the history does not strike again.
+            disaster: self.disaster.filter(|_| self.disaster_ago.is_none()),
         })
+    }
+
+    fn history(&self) -> Result<Option<History>> {
+        let Some(length) = self.history else { return Ok(None) };
+        let delta = |time| TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
+        let length = delta(length);
+        if !(TimeDelta::minutes(1)..=LONGEST).contains(&length) {
+            bail!("--history takes from 1m to {}h", LONGEST.num_hours());
+        }
+        let struck = self.disaster.zip(self.disaster_ago.map(delta));
+        if let Some((disaster, ago)) = struck {
+            if !disaster.is_in_data() {
+                bail!("--disaster-ago is for disasters in the data; {} is none", disaster.name());
+            }
+            if ago >= length {
+                bail!("--disaster-ago must lie within --history: give a longer history");
+            }
+        }
+        Ok(Some(History { length, struck }))
     }
 }
 

@@ -19,6 +19,7 @@ use super::clock::{Clock, clock_change_near};
 use super::dependencies::Dependencies;
 use super::faults::{Faults, Kind, Provider};
 use super::postgres::PostgresError;
+use super::postgres::connect::Access;
 use super::postgres::fleet::{Failure, Refusal, Servers};
 
 /// How long a disaster of a provider lasts.
@@ -70,6 +71,12 @@ impl Disaster {
     /// What it does, for people.
     pub fn says(self) -> &'static str {
         self.words().1
+    }
+
+    /// True if it happens to the data, by what the service's own user does.
+    pub fn is_in_data(self) -> bool {
+        use Disaster::{BadMigration, RowsCorrupted, RowsDeleted, TableDropped};
+        matches!(self, RowsDeleted | RowsCorrupted | TableDropped | BadMigration)
     }
 
     fn words(self) -> (&'static str, &'static str) {
@@ -217,8 +224,10 @@ impl Struck {
 pub async fn strike(disaster: Disaster, scene: &Scene) -> Result<Struck, DisasterError> {
     let at = Utc::now();
     let note = match disaster {
-        Disaster::RowsDeleted | Disaster::RowsCorrupted | Disaster::TableDropped | Disaster::BadMigration => {
-            return data::strike(disaster, scene).await;
+        in_data if in_data.is_in_data() => {
+            let access =
+                scene.servers.access(SERVER).ok_or_else(|| Refusal::NotFound { name: SERVER.into() })?;
+            return data::strike(disaster, &access).await;
         }
         Disaster::ServerDeleted => delete_server(scene, true).await?,
         Disaster::DiagnosticsLeftBehind => delete_server(scene, false).await?,
@@ -228,6 +237,17 @@ pub async fn strike(disaster: Disaster, scene: &Scene) -> Result<Struck, Disaste
         outage => out(outage, scene),
     };
     Ok(Struck { disaster: disaster.name().into(), at, until: Utc::now(), what: Vec::new(), note: Some(note) })
+}
+
+/// Lets a disaster in the data happen in the database that `access` leads to.
+///
+/// # Errors
+/// It is none in the data, or the database refuses; a half-done transaction is rolled back.
+pub async fn strike_data(disaster: Disaster, access: &Access) -> Result<Struck, DisasterError> {
+    if !disaster.is_in_data() {
+        return Err(DisasterError::Unfit("it is none in the data"));
+    }
+    data::strike(disaster, access).await
 }
 
 /// Providers that fail for a while.

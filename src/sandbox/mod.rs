@@ -11,6 +11,7 @@ pub mod disaster;
 pub mod estate;
 pub mod faults;
 pub mod github;
+pub mod history;
 pub mod kubernetes;
 pub mod options;
 pub mod postgres;

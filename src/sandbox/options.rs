@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::disaster::Disaster;
+use super::history::History;
 use super::postgres::seed::Recipe;
 
 /// Says what is going on, one line a call, for people who wait.
@@ -77,6 +78,8 @@ pub struct Options {
     pub restore_lag: Duration,
     /// A deleted server is kept for five of these.
     pub day: Duration,
+    /// What the database has lived through when all is ready.
+    pub history: Option<History>,
     /// What happens as soon as all is ready.
     pub disaster: Option<Disaster>,
 }

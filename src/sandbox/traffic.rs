@@ -90,22 +90,36 @@ async fn request(client: &Client) -> Result<(), tokio_postgres::Error> {
     if what < NEW_REFERRALS {
         client.batch_execute(NEW_REFERRAL).await?;
     } else if what < NEW_REFERRALS + MOVED_ON {
-        let update =
-            "UPDATE referrals SET status = CASE status WHEN 'draft' THEN 'submitted'::referral_status
-                        WHEN 'submitted' THEN 'under_review' ELSE status END,
-                      submitted_at = coalesce(submitted_at, now()), updated_at = now()
-                      WHERE id = (SELECT id FROM referrals WHERE status IN ('draft', 'submitted')
-                                  ORDER BY created_at DESC OFFSET floor($1::float8 * 200)::int LIMIT 1)";
-        client.execute(update, &[&some]).await?;
+        client.execute(MOVE_ON, &[&some]).await?;
     } else {
         let read = "SELECT r.id, count(a.id) FROM referrals r LEFT JOIN allegations a ON a.referral_id = r.id
                     WHERE r.id = (SELECT 1 + floor($1::float8 * max(id))::bigint FROM referrals) GROUP BY r.id";
         client.query_opt(read, &[&some]).await?;
     }
-    let record = "INSERT INTO analytics_events (occurred_at, event_type, request)
-                  VALUES (now(), 'web_request', '{\"path\": \"/referrals\", \"method\": \"GET\"}')";
-    client.execute(record, &[]).await.map(drop)
+    client.execute(RECORD, &[]).await.map(drop)
 }
+
+/// What the service does in a minute: a referral is made, another is moved on.
+///
+/// # Errors
+/// The database refuses.
+pub async fn minute(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let some: f64 = rand::rng().random();
+    client.batch_execute(NEW_REFERRAL).await?;
+    client.execute(MOVE_ON, &[&some]).await?;
+    client.execute(RECORD, &[]).await.map(drop)
+}
+
+/// `$1`, from 0 to 1, chooses among the newest.
+const MOVE_ON: &str = "
+UPDATE referrals SET status = CASE status WHEN 'draft' THEN 'submitted'::referral_status
+                     WHEN 'submitted' THEN 'under_review' ELSE status END,
+  submitted_at = coalesce(submitted_at, now()), updated_at = now()
+WHERE id = (SELECT id FROM referrals WHERE status IN ('draft', 'submitted')
+            ORDER BY created_at DESC OFFSET floor($1::float8 * 200)::int LIMIT 1)";
+
+const RECORD: &str = "INSERT INTO analytics_events (occurred_at, event_type, request)
+                      VALUES (now(), 'web_request', '{\"path\": \"/referrals\", \"method\": \"GET\"}')";
 
 /// A person checks whether they should refer, refers a teacher, and says what happened: one transaction.
 const NEW_REFERRAL: &str = "

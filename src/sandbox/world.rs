@@ -31,7 +31,7 @@ use super::rundir::{CLUSTERS, RunDir, RunDirError};
 use super::serve::{Stop, stopped};
 use super::service::{Service, ServiceError};
 use super::state::{self, State, StateError};
-use super::{Options, Say, Scale, traffic};
+use super::{Options, Say, Scale, history, traffic};
 
 /// Why the sandbox does not run.
 #[derive(Debug, Error)]
@@ -128,10 +128,9 @@ impl World {
         let folder = run_dir.path().join(CLUSTERS);
         let servers = Servers::new(&folder, Arc::clone(&authority), credentials, rules(options))?;
         lead_to_fleet(&estate.names, &servers);
-        let (live, cluster) = tokio::try_join!(
-            async { Ok::<_, WorldError>(servers.start_live(&options.recipe, say).await?) },
-            async { Ok(Cluster::start(estate, &authority, faults.clone(), stop.clone()).await?) },
-        )?;
+        let (live, cluster) = tokio::try_join!(start_live(&servers, options, say), async {
+            Ok(Cluster::start(estate, &authority, faults.clone(), stop.clone()).await?)
+        },)?;
 
         say("starting Azure, GitHub and the service");
         let principal = Principal::random();
@@ -252,6 +251,15 @@ impl Ground<'_> {
         let github = Github::start(recovery, pace, self.authority, faults, stop).await?;
         Ok((blobs, github))
     }
+}
+
+/// The service's server, with its history.
+async fn start_live(servers: &Servers, options: &Options, say: &Say) -> Result<Access, WorldError> {
+    let mut loaded = servers.load_live(&options.recipe, say).await?;
+    if let Some(history) = options.history {
+        history::live_through(history, servers, &mut loaded, say).await?;
+    }
+    Ok(servers.run_live(loaded, say).await?)
 }
 
 fn github_state(github: &Github) -> state::Github {

@@ -235,3 +235,104 @@ async fn three_points_in_time_around_a_loss_and_a_revival() {
     drop(client);
     deleted_and_revived(&arm, &last).await;
 }
+
+/// Installs libfaketime if there is none.
+fn libfaketime() {
+    let is_there = || {
+        let places = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|place| place.path());
+        places
+            .chain(["/usr/lib".into(), "/usr/lib64".into()])
+            .any(|p: std::path::PathBuf| p.join("faketime/libfaketime.so.1").is_file())
+    };
+    if is_there() {
+        return;
+    }
+    assert!(
+        nix::unistd::geteuid().is_root() && std::path::Path::new("/usr/bin/apt-get").is_file(),
+        "this test needs libfaketime: install it (Debian: apt-get install faketime) and run again"
+    );
+    println!("libfaketime is missing: installing Debian's faketime with apt-get");
+    for arguments in [vec!["update", "-qq"], vec!["install", "-y", "-qq", "faketime"]] {
+        let mut install = std::process::Command::new("apt-get");
+        install.args(&arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(std::process::Stdio::null());
+        assert!(install.status().unwrap().success(), "apt-get {} failed", arguments.join(" "));
+    }
+}
+
+/// What a loss of 1,000 referrals, and 500 blanked ones, leaves of the seed's 24,000; and what the service made since,
+/// by id and time.
+#[derive(Debug, PartialEq)]
+struct Referrals {
+    seeded: i64,
+    blank: i64,
+    made: Vec<(i64, DateTime<Utc>)>,
+}
+
+async fn referrals(client: &Client) -> Referrals {
+    let counts = "SELECT count(*), count(*) FILTER (WHERE last_name = '') FROM referrals WHERE id <= 24000";
+    let counts = client.query_one(counts, &[]).await.unwrap();
+    let made = "SELECT id, created_at FROM referrals WHERE id > 24000 ORDER BY id";
+    let made = client.query(made, &[]).await.unwrap();
+    let made = made.iter().map(|row| (row.get(0), row.get::<_, std::time::SystemTime>(1).into())).collect();
+    Referrals { seeded: counts.get(0), blank: counts.get(1), made }
+}
+
+/// The data was whole until 90 minutes ago, and the service went on. Who takes London's summer time for UTC is an hour
+/// late, who changes it to UTC twice is an hour early; nobody refuses them, and they get other rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_off_is_accepted_and_brings_the_wrong_rows() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    libfaketime();
+    let ground = Ground::new("hour");
+    let past = ["--history", "3h", "--disaster", "rows-deleted", "--disaster-ago", "90m"];
+    let sandbox = ground.start_with(&[&["--fast", "--restore-lag", "100ms"], &past[..]].concat());
+    let said = sandbox.said.iter().find_map(|line| line.split_once("data was whole until "));
+    let lost = said.and_then(|(_, at)| at.get(..23)).unwrap_or_else(|| panic!("{:?}", sandbox.said));
+    let lost = chrono::NaiveDateTime::parse_from_str(lost, "%Y-%m-%d %H:%M:%S%.3f").unwrap().and_utc();
+    let ago = Utc::now() - lost;
+    assert!(TimeDelta::minutes(90) <= ago && ago < TimeDelta::minutes(92), "{ago}");
+
+    let arm = Arm { web: sandbox.web(), token: sandbox.token().await, sandbox: &sandbox };
+    let (_, _, live) = arm.ask("GET", &format!("{}?api-version=2025-08-01", arm.server(LIVE)), None).await;
+    let earliest = live["properties"]["backup"]["earliestRestoreDate"].as_str().unwrap();
+    let window = Utc::now() - earliest.parse::<DateTime<Utc>>().unwrap();
+    assert!(TimeDelta::minutes(179) < window && window < TimeDelta::minutes(182), "{window}");
+
+    let hour = TimeDelta::hours(1);
+    tokio::join!(
+        arm.restored("s189p01-rsm-pd-pg-ptr-1", lost),
+        arm.restored("s189p01-rsm-pd-pg-ptr-2", lost - hour),
+        arm.restored("s189p01-rsm-pd-pg-ptr-3", lost + hour),
+    );
+    let there = async |name: &str| referrals(&arm.open(name).await).await;
+    let now = there(LIVE).await;
+    assert_eq!((now.seeded, now.blank), (23_000, 500), "the live server as the loss left it");
+    let until = |time| now.made.iter().copied().filter(|(_, made)| *made <= time).collect::<Vec<_>>();
+    let right = there("s189p01-rsm-pd-pg-ptr-1").await;
+    assert_eq!(right, Referrals { seeded: 24_000, blank: 0, made: until(lost) }, "the right time");
+    let early = there("s189p01-rsm-pd-pg-ptr-2").await;
+    assert_eq!(early, Referrals { seeded: 24_000, blank: 0, made: until(lost - hour) }, "an hour early");
+    let late = there("s189p01-rsm-pd-pg-ptr-3").await;
+    assert_eq!(late, Referrals { seeded: 23_000, blank: 500, made: until(lost + hour) }, "an hour late");
+    // One a minute; what falls on the very minute is on either side.
+    assert!((88..=91).contains(&right.made.len()), "{}", right.made.len());
+    for (more, less, what) in [(&right, &early, "an hour early loses"), (&late, &right, "an hour late has")] {
+        let hours = more.made.len() - less.made.len();
+        assert!((59..=61).contains(&hours), "what {what}: {hours}");
+    }
+}
+
+#[test]
+fn a_history_that_cannot_be_is_refused() {
+    let ground = Ground::new("no-history");
+    let refused = |more: &[&str], why: &str| {
+        let output = ground.run(&[&["--headless"], more].concat());
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && words.contains(why), "{more:?}: {words}");
+    };
+    refused(&["--history", "30s"], "from 1m to 24h");
+    refused(&["--disaster", "rows-deleted", "--disaster-ago", "5m"], "--history");
+    let struck = |name, ago| ["--history", "1h", "--disaster", name, "--disaster-ago", ago];
+    refused(&struck("rows-deleted", "1h"), "within --history");
+    refused(&struck("github-down", "5m"), "github-down is none");
+}

@@ -85,7 +85,7 @@ impl Drop for Ground {
 /// A running sandbox. Dropped, its input ends, and so does it.
 pub(crate) struct Sandbox {
     child: Child,
-    said: Vec<String>,
+    pub(crate) said: Vec<String>,
     took: Duration,
     pub(crate) state: Value,
 }

@@ -7,11 +7,13 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
 use std::thread::JoinHandle;
 
+use chrono::TimeDelta;
 use color_eyre::eyre::{Result, WrapErr, bail, eyre};
 
 use super::Global;
 use crate::cli::cockpit::{self, ScreenArgs};
 use crate::sandbox::Options;
+use crate::sandbox::history::History;
 use crate::sandbox::state::State;
 
 /// What the child says before the state file's path once all is ready.
@@ -42,6 +44,15 @@ pub fn run(global: &Global, screen: &ScreenArgs, options: &Options) -> Result<Ex
     left
 }
 
+fn history(history: &History) -> Vec<String> {
+    let ms = |time: TimeDelta| format!("{}ms", time.num_milliseconds());
+    let mut words = vec!["--history".into(), ms(history.length)];
+    if let Some((disaster, ago)) = history.struck {
+        words.extend(["--disaster".into(), disaster.name().into(), "--disaster-ago".into(), ms(ago)]);
+    }
+    words
+}
+
 fn spawn(options: &Options) -> Result<Child> {
     let program = std::env::current_exe().wrap_err("cannot find this program to start the sandbox with")?;
     Command::new(&program)
@@ -52,6 +63,7 @@ fn spawn(options: &Options) -> Result<Child> {
         .args(["--restore-lag", &format!("{}ms", options.restore_lag.as_millis())])
         .args(["--sandbox-day", &format!("{}ms", options.day.as_millis())])
         .args(options.disaster.iter().flat_map(|disaster| ["--disaster", disaster.name()]))
+        .args(options.history.iter().flat_map(history))
         .arg("--state-file")
         .arg(&options.state_file)
         .stdin(Stdio::piped())

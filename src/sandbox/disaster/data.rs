@@ -5,10 +5,9 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use tokio_postgres::Transaction;
 
-use super::{Damage, Disaster, DisasterError, Scene, Struck};
-use crate::sandbox::azure::SERVER;
+use super::{Damage, Disaster, DisasterError, Struck};
 use crate::sandbox::postgres::PostgresError;
-use crate::sandbox::postgres::fleet::Refusal;
+use crate::sandbox::postgres::connect::Access;
 
 /// Referrals that the errant job deletes, and those that it damages next to them.
 const DELETED: i64 = 1_000;
@@ -23,8 +22,7 @@ const DEPENDANTS: [&str; 6] =
     ["uploads", "referral_evidence", "allegations", "case_notes", "reminder_emails", "referrers"];
 
 /// What the service's own user does to the data.
-pub async fn strike(disaster: Disaster, scene: &Scene) -> Result<Struck, DisasterError> {
-    let access = scene.servers.access(SERVER).ok_or_else(|| Refusal::NotFound { name: SERVER.into() })?;
+pub async fn strike(disaster: Disaster, access: &Access) -> Result<Struck, DisasterError> {
     let mut client = access.connect("refer-serious-misconduct-production-cleanup").await?;
     let failed =
         |source| PostgresError::Sql { what: format!("run the disaster {}", disaster.name()), source };

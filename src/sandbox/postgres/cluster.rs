@@ -245,7 +245,7 @@ fn make_folder(path: &Path, mode: u32) -> Result<(), PostgresError> {
 }
 
 /// Writes a file whole that only the owner of the cluster can read.
-fn write(path: &Path, text: &str, owner: Owner) -> Result<(), PostgresError> {
+pub(super) fn write(path: &Path, text: &str, owner: Owner) -> Result<(), PostgresError> {
     let failed = |source| PostgresError::file("write", path, source);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let new = path.with_file_name(format!(".{name}.new"));

@@ -4,6 +4,7 @@
 pub mod binaries;
 pub mod cluster;
 pub mod connect;
+pub mod fake_clock;
 pub mod fleet;
 pub mod owner;
 pub mod postmaster;
@@ -43,6 +44,11 @@ pub enum PostgresError {
         "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it: add one, or run as another user"
     )]
     NoUser,
+    #[error(
+        "libfaketime is not installed, and without it the database cannot live through a history: apt-get install \
+         faketime (on Linux only), or leave --history out"
+    )]
+    NoFakeClock,
     #[error(
         "no temporary folder that the PostgreSQL user can walk into ({wanted} is closed to it): set TMPDIR to one like /tmp"
     )]

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::PostgresError;
 use super::cluster::Cluster;
+use super::fake_clock::FakeClock;
 
 const PORT_TRIES: u32 = 5;
 const CLASH_PAUSE: Duration = Duration::from_millis(100);
@@ -35,9 +36,31 @@ impl Postmaster {
     /// # Errors
     /// It ends before it is ready, or is not ready in time; the error holds its last words.
     pub async fn start(cluster: &Cluster, port: u16, settings: &[&str]) -> Result<Postmaster, PostgresError> {
+        Self::start_with(None, cluster, port, settings).await
+    }
+
+    /// The same under a clock that is behind.
+    ///
+    /// # Errors
+    /// As [`Postmaster::start`].
+    pub async fn start_under(
+        clock: &FakeClock,
+        cluster: &Cluster,
+        port: u16,
+        settings: &[&str],
+    ) -> Result<Postmaster, PostgresError> {
+        Self::start_with(Some(clock), cluster, port, settings).await
+    }
+
+    async fn start_with(
+        clock: Option<&FakeClock>,
+        cluster: &Cluster,
+        port: u16,
+        settings: &[&str],
+    ) -> Result<Postmaster, PostgresError> {
         let mut why = String::new();
         for _ in 0..PORT_TRIES {
-            match Self::start_on(port, cluster, settings).await? {
+            match Self::start_on(clock, port, cluster, settings).await? {
                 Ok(postmaster) => return Ok(postmaster),
                 // Its predecessor on this port may still be on its way out.
                 Err(words) if words.contains(CLASH) => {
@@ -51,11 +74,15 @@ impl Postmaster {
     }
 
     async fn start_on(
+        clock: Option<&FakeClock>,
         port: u16,
         cluster: &Cluster,
         settings: &[&str],
     ) -> Result<Result<Postmaster, String>, PostgresError> {
         let mut command = cluster.owner.command(&cluster.program);
+        if let Some(clock) = clock {
+            clock.over(&mut command);
+        }
         command.arg("-D").arg(&cluster.data).arg("-p").arg(port.to_string());
         command.arg("-c").arg(format!("config_file={}", cluster.settings.display()));
         for setting in settings {

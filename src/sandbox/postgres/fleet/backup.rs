@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio_postgres::Client;
 
 use crate::sandbox::postgres::PostgresError;
@@ -36,7 +36,7 @@ const LEFT_OUT: [&str; 4] = ["postmaster.pid", "postmaster.opts", "backup_label"
 #[derive(Debug)]
 pub(super) struct Base {
     pub path: PathBuf,
-    /// The first moment that can be restored (real time, UTC).
+    /// The first moment that can be restored (UTC), to the microsecond.
     pub complete: DateTime<Utc>,
     /// Name of the segment that its recovery begins with; older ones are needed by nobody.
     pub first_segment: String,
@@ -101,10 +101,11 @@ pub(super) async fn take(
     let file = to.join("backup_label");
     fs::write(&file, label).map_err(|e| PostgresError::file("write", &file, e))?;
     cluster.owner.give(&file)?;
+    // By the server's own clock, which may be behind ours.
+    let complete = client.query_one("SELECT clock_timestamp()", &[]).await.map_err(failed)?;
     Ok(Base {
         path: to.to_path_buf(),
-        // Told to the microsecond, and restorable as told.
-        complete: Utc::now().trunc_subsecs(6) + TimeDelta::microseconds(1),
+        complete: complete.get::<_, SystemTime>(0).into(),
         first_segment,
         in_use: tokio::sync::RwLock::default(),
     })

@@ -286,7 +286,7 @@ impl Inner {
         let _ = std::fs::remove_file(self.folder.join(format!("{folder}.log")));
     }
 
-    fn base_folder(&self, folder: &str, suffix: &str) -> PathBuf {
+    pub(super) fn base_folder(&self, folder: &str, suffix: &str) -> PathBuf {
         self.folder.join(format!("{folder}-base{suffix}"))
     }
 
@@ -353,12 +353,14 @@ impl Inner {
 }
 
 impl Servers {
-    /// Takes a server's first base backup in the background, and keeps its archive bounded from then on.
+    /// Takes a server's first base backup in the background if it has none, and keeps its archive bounded from then on.
     pub(super) fn begin_base_backup(&self, name: &str) {
         let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
         self.inner.spawn(async move {
             let Some((folder, _)) = inner.folder_of(&name) else { return };
-            match inner.take_base(&name).await {
+            let has_base = inner.book().get(&name).is_some_and(|e| e.base.is_some());
+            let taken = if has_base { Ok(()) } else { inner.take_base(&name).await };
+            match taken {
                 Ok(()) => inner.bound_archive(&name, &folder).await,
                 Err(error) => tracing::warn!(server = name, %error, "cannot take the first base backup"),
             }

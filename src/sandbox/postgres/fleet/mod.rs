@@ -5,6 +5,7 @@ mod backup;
 mod book;
 mod change;
 mod jobs;
+mod live;
 mod server;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use self::live::{Loaded, Past};
 pub use self::server::{Failure, Kind, Lifecycle, Operation, OperationId, Refusal, Server, Shape, Tempo};
 
 use self::backup::Copier;
@@ -26,9 +28,7 @@ use super::cluster::Cluster;
 use super::connect::Access;
 use super::owner::Owner;
 use super::postmaster::Postmaster;
-use super::seed::{self, Recipe};
-use super::{ADMIN, Credentials, DATABASE, PostgresError, cluster, plain, version};
-use crate::sandbox::Say;
+use super::{ADMIN, Credentials, DATABASE, PostgresError, plain};
 use crate::sandbox::certs::Authority;
 
 /// What the service's server is called.
@@ -117,38 +117,6 @@ impl Servers {
             copier: Copier::default(),
         };
         Ok(Servers { inner: Arc::new(inner) })
-    }
-
-    /// Makes the service's server, fills it and starts it; its base backup is taken in the background.
-    ///
-    /// # Errors
-    /// PostgreSQL is missing, cannot be started or refuses the rows.
-    pub async fn start_live(&self, recipe: &Recipe, say: &Say) -> Result<Access, PostgresError> {
-        let inner = &self.inner;
-        let created = Utc::now();
-        let (binaries, _) = inner.tools()?;
-        say(&format!("initialising PostgreSQL {}", binaries.major));
-        let port = inner.book().port_of(LIVE)?;
-        let cluster = inner.new_cluster("live", LIVE).await?;
-        say("filling the database");
-        let loading = Postmaster::start(&cluster, port, cluster::FOR_LOADING).await?;
-        let service = inner.templates.0.with_port(port);
-        let admin = inner.templates.1.with_port(port);
-        let Credentials { user, password } = &inner.credentials;
-        seed::create_database(&admin.in_database("postgres"), user, password).await?;
-        seed::fill(&service, recipe).await?;
-        loading.stop().await?;
-        say("starting PostgreSQL");
-        let postmaster = Postmaster::start(&cluster, port, &[]).await?;
-        let version = version(&admin.connect("drtui sandbox").await?).await?;
-        let mut entry = Entry::new(LIVE, port, created, "live");
-        entry.server.version = version;
-        entry.server.state = Lifecycle::Ready;
-        entry.runs(cluster, postmaster);
-        inner.book().put(entry);
-        inner.tell();
-        self.begin_base_backup(LIVE);
-        Ok(service)
     }
 
     /// Puts a server into the list that no PostgreSQL stands behind: it can be seen, and nothing can be done to it but

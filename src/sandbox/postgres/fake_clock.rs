@@ -54,6 +54,14 @@ impl FakeClock {
     }
 }
 
+/// Removes the shared memory that libfaketime leaves behind in the name of the ended process `pid`.
+pub fn clear_up(pid: i32) {
+    for name in ["faketime_shm_", "sem.faketime_sem_"] {
+        // Mostly it is gone already.
+        let _ = std::fs::remove_file(format!("/dev/shm/{name}{pid}"));
+    }
+}
+
 /// Debian has it below the machine's own folder (`/usr/lib/x86_64-linux-gnu`), others directly in one of these.
 fn usual_places() -> Vec<PathBuf> {
     let mut places = ["/usr/lib64", "/usr/lib", "/usr/local/lib"].map(PathBuf::from).to_vec();

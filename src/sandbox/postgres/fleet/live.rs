@@ -11,13 +11,15 @@ use super::{LIVE, Servers};
 use crate::sandbox::Say;
 use crate::sandbox::postgres::cluster::{self, Cluster};
 use crate::sandbox::postgres::connect::Access;
-use crate::sandbox::postgres::fake_clock::FakeClock;
+use crate::sandbox::postgres::fake_clock::{self, FakeClock};
 use crate::sandbox::postgres::postmaster::Postmaster;
 use crate::sandbox::postgres::seed::{self, Recipe};
 use crate::sandbox::postgres::{Credentials, PostgresError, version};
 
-/// Nothing is done at its own time while hours pass in moments, and nothing by processes that may have the true time.
-const IN_THE_PAST: &[&str] = &["autovacuum=off", "archive_timeout=0", "checkpoint_timeout=1d"];
+/// Nothing is done at its own time while hours pass in moments, and nothing by processes that may have the true time. What
+/// is to be archived waits for the present: each command would leave shared memory of libfaketime's behind.
+const IN_THE_PAST: &[&str] =
+    &["autovacuum=off", "archive_command=", "archive_timeout=0", "checkpoint_timeout=1d"];
 
 /// The service's server while it is made: its files are there, nothing runs.
 #[derive(Debug)]
@@ -90,7 +92,10 @@ impl Servers {
     /// # Errors
     /// It does not stop.
     pub async fn end_past(&self, past: Past) -> Result<(), PostgresError> {
-        past.postmaster.stop().await
+        let pid = past.postmaster.pid();
+        let stopped = past.postmaster.stop().await;
+        fake_clock::clear_up(pid);
+        stopped
     }
 
     /// Starts it; its base backup is taken in the background if there is none.

@@ -69,7 +69,10 @@ pub async fn look(asking: &Asking<'_>, tables: &[&Table]) -> Result<Same, Compar
     }
     // All at once: the questions follow each other on the wire without waiting.
     let width = SMALL / 1_024;
-    let checks = young.iter().map(|t| young::collides(asking, t, &[0], width));
+    let checks = young.iter().map(async |t| {
+        let places = young::places(asking.restored, t, &[0], width).await?;
+        young::collides(asking, t, &places).await
+    });
     for (table, collides) in young.iter().zip(futures::future::try_join_all(checks).await?) {
         if collides {
             same.remove(&table.id);

@@ -27,17 +27,20 @@ const MOST: u64 = 1_000_000;
 pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, CompareError> {
     let blocks = size(asking, table).await?;
     let width = buckets::width(blocks);
-    let ((live, _), (restored, ages)) = tokio::try_join!(
-        live_buckets(asking, table, blocks, width),
-        copy_buckets(asking, table, blocks, width)
-    )?;
+    // The copy is done with its buckets first, and looks for its youngest rows while live still counts.
+    let copy = async {
+        let (found, ages) = copy_buckets(asking, table, blocks, width).await?;
+        let young = ages.into_iter().filter(|(_, age)| *age <= young::WINDOW as i64);
+        let young: Vec<u64> = young.map(|(bucket, _)| bucket).collect();
+        let places = young::places(asking.restored, table, &young, width).await?;
+        Ok((found, places))
+    };
+    let ((live, _), (restored, young)) = tokio::try_join!(live_buckets(asking, table, blocks, width), copy)?;
     let differing = buckets::differing(&live, &restored);
     let (rows_live, rows_restored) = (rows(&live), rows(&restored));
     let differs = !differing.is_empty();
     asking.tell.tell(Event::Glimpse { id: table.id, differs, rows_live, rows_restored }).await;
-    let youngest: Vec<u64> =
-        ages.into_iter().filter(|(_, age)| *age <= young::WINDOW as i64).map(|(bucket, _)| bucket).collect();
-    if young::collides(asking, table, &youngest, width).await? {
+    if young::collides(asking, table, &young).await? {
         let why = "young rows: rows of the copy were written after its recovery".to_owned();
         return Ok(Compared::Fallback { why, young: true });
     }

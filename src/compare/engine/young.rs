@@ -18,33 +18,37 @@ pub const WINDOW: u64 = 2_000;
 /// Rows that are looked at in one table.
 const MOST: usize = 2_000;
 
-/// True if a row of the copy has the place and writer of one of live, but another content. `buckets`: where the copy has
-/// young rows.
-pub async fn collides(
-    asking: &Asking<'_>,
+/// Places of the copy's rows to look at: of each young transaction two, in the buckets where the copy has young rows.
+pub async fn places(
+    copy: &Session,
     table: &Table,
     buckets: &[u64],
     width: u64,
-) -> Result<bool, CompareError> {
-    if buckets.is_empty() {
-        return Ok(false);
-    }
-    let what = "its youngest rows";
+) -> Result<Vec<Place>, CompareError> {
     let mut places: Vec<Place> = Vec::new();
+    if buckets.is_empty() {
+        return Ok(places);
+    }
     let sql = physical::young(table.scan(Side::Restored), buckets, width, WINDOW, MOST);
-    asking
-        .restored
-        .each(what, &sql, |row| {
-            for column in 1..=2 {
-                places.push(buckets::place(row.try_get(column).ok()?)?);
-            }
-            Some(())
-        })
-        .await?;
+    copy.each("its youngest rows", &sql, |row| {
+        for column in 1..=2 {
+            places.push(buckets::place(row.try_get(column).ok()?)?);
+        }
+        Some(())
+    })
+    .await?;
     places.sort_unstable();
     places.dedup();
+    Ok(places)
+}
+
+/// True if at one of these places the copy has a row with the writer of one of live, but another content.
+pub async fn collides(asking: &Asking<'_>, table: &Table, places: &[Place]) -> Result<bool, CompareError> {
+    if places.is_empty() {
+        return Ok(false);
+    }
     let (live, restored) =
-        tokio::try_join!(contents(asking.live, table, &places), contents(asking.restored, table, &places))?;
+        tokio::try_join!(contents(asking.live, table, places), contents(asking.restored, table, places))?;
     let other = |(name, content): (&(Place, i64), &i64)| live.get(name).is_some_and(|c| c != content);
     Ok(restored.iter().any(other))
 }

@@ -247,7 +247,9 @@ pub fn contradiction(model: &Model, item: &Item) -> Option<String> {
 /// being undone on purpose.
 fn restoring(model: &Model, item: &Item) -> bool {
     let Some(session) = &model.session else { return false };
-    let begun = session.state.actions.iter().find(|a| a.undoes.is_some()).map(|a| a.at);
+    // A change made after the last putting back is meant to hold again.
+    let last = session.state.actions.iter().rfind(|a| matches!(a.action, Action::Scale { .. }));
+    let begun = last.filter(|a| a.undoes.is_some()).map(|a| a.at);
     let answered = session.state.answers.get(&item.id).map(|a| a.at);
     // An answer given after that speaks of the world as it is since.
     let before = answered.zip(begun).is_some_and(|(answered, begun)| answered < begun);

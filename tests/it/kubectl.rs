@@ -1,4 +1,5 @@
-//! The real kubectl against the simulated cluster. Debian's will do; it is installed when missing and we are root.
+//! The real kubectl against the simulated cluster. Debian's will do; when there is none, it is unpacked beside the build's
+//! products, for which nobody need be root.
 
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -17,10 +18,10 @@ use tokio::time::timeout;
 const NS: &str = "tra-production";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Installs kubectl if there is none; one test of this process at a time does it.
+/// Unpacks kubectl if there is none; one test of this process at a time does it.
 fn kubectl() -> PathBuf {
     static FOUND: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    FOUND.get_or_init(|| find().unwrap_or_else(install)).clone()
+    FOUND.get_or_init(|| find().unwrap_or_else(unpacked)).clone()
 }
 
 fn find() -> Option<PathBuf> {
@@ -28,23 +29,52 @@ fn find() -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join("kubectl")).find(|file| file.is_file())
 }
 
-fn install() -> PathBuf {
-    assert!(
-        nix::unistd::geteuid().is_root() && PathBuf::from("/usr/bin/apt-get").is_file(),
-        "this test needs kubectl, which is not on the PATH: install it (Debian: apt-get install kubernetes-client) \
-         and run again"
-    );
-    println!("kubectl is missing: installing Debian's kubernetes-client with apt-get");
-    for arguments in [vec!["update", "-qq"], vec!["install", "-y", "-qq", "kubernetes-client"]] {
-        let status = std::process::Command::new("apt-get")
-            .args(&arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .status()
-            .expect("apt-get could not be run");
-        assert!(status.success(), "apt-get {} failed", arguments.join(" "));
+/// Debian's kubectl under the build's products.
+fn unpacked() -> PathBuf {
+    let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let kept = base.join("kubernetes-client");
+    let program = kept.join("usr/bin/kubectl");
+    if program.is_file() {
+        return program;
     }
-    find().expect("kubernetes-client is installed, but kubectl is still not on the PATH")
+    println!("kubectl is missing: unpacking Debian's kubernetes-client into {}", kept.display());
+    let making = base.join(format!("kubernetes-client-{}", std::process::id()));
+    let lists = making.join("lists");
+    fs::create_dir_all(lists.join("partial")).unwrap();
+    let download = ["download", "-qq", "kubernetes-client"];
+    if !ran(&making, "apt-get", &download) {
+        // The machine's own lists of packages are missing or old, and only root may renew those.
+        let own =
+            [format!("Dir::State::Lists={}", lists.display()), format!("Dir::Cache={}", making.display())];
+        let own = ["-o", &own[0], "-o", &own[1]];
+        let renewed = ran(&making, "apt-get", &[&own[..], &["update", "-qq"]].concat());
+        assert!(
+            renewed && ran(&making, "apt-get", &[&own[..], &download].concat()),
+            "this test needs kubectl, which is not on the PATH and cannot be had from Debian's packages: install it \
+             (Debian: apt-get install kubernetes-client) and run again"
+        );
+    }
+    let mut files = fs::read_dir(&making).unwrap().map(|entry| entry.unwrap().path());
+    let package =
+        files.find(|file| file.extension().is_some_and(|e| e == "deb")).expect("apt-get left no package");
+    assert!(
+        ran(&making, "dpkg-deb", &["-x", package.to_str().unwrap(), "."]),
+        "{package:?} cannot be unpacked"
+    );
+    fs::remove_file(package).unwrap();
+    // Another test program may have been faster: its one is as good.
+    if fs::rename(&making, &kept).is_err() {
+        let _ = fs::remove_dir_all(&making);
+    }
+    assert!(program.is_file(), "Debian's kubernetes-client holds no {}", program.display());
+    program
+}
+
+/// True if the program could be run in `folder` and ended well.
+fn ran(folder: &std::path::Path, program: &str, arguments: &[&str]) -> bool {
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 struct World {

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::{fetch, words};
 use crate::domain::Fault;
 
-/// A disaster changes many rows.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A realistic sandbox takes a minute to delete a server, and ten to restore one, as Azure does.
+const PATIENCE: Duration = Duration::from_secs(900);
 const BODY_MAX: usize = 64 << 10;
 const STATE_MAX: u64 = 1 << 20;
 

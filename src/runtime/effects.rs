@@ -14,12 +14,17 @@ use crate::providers::Providers;
 const LIMIT: Duration = Duration::from_secs(40);
 /// A pod of its own has to be scheduled, and its image fetched.
 const POD_LIMIT: Duration = Duration::from_secs(180);
+/// A disaster in a realistic sandbox; its own patience (`providers::sandbox`) ends before.
+const DISASTER_LIMIT: Duration = Duration::from_secs(910);
 
 /// Makes a change and reports how it ended.
 pub fn run(providers: Arc<Providers>, id: String, action: Action, answers: mpsc::Sender<Msg>) {
     tokio::spawn(async move {
-        let own_pod = matches!(&action, Action::OpenTunnel { request } if request.own_pod);
-        let limit = if own_pod { POD_LIMIT } else { LIMIT };
+        let limit = match &action {
+            Action::OpenTunnel { request } if request.own_pod => POD_LIMIT,
+            Action::SandboxDisaster { .. } => DISASTER_LIMIT,
+            _ => LIMIT,
+        };
         let outcome = match tokio::time::timeout(limit, act(&providers, &action)).await {
             Ok(outcome) => outcome,
             Err(_) => Outcome::Unknown { why: format!("no answer within {} s", limit.as_secs()) },

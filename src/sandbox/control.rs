@@ -159,10 +159,18 @@ async fn strike_in_words(State(desk): State<Arc<Desk>>, Json(named): Json<Named>
 }
 
 impl Desk {
-    async fn strike(&self, name: &str) -> Result<Struck, (StatusCode, String)> {
+    async fn strike(self: &Arc<Self>, name: &str) -> Result<Struck, (StatusCode, String)> {
         let disaster: Disaster = name.parse().map_err(|why| (StatusCode::NOT_FOUND, why))?;
-        let _one = self.striking.lock().await;
-        disaster::strike(disaster, &self.scene).await.map_err(|error| {
+        let desk = Arc::clone(self);
+        // A task of its own: the request ends with its client's patience, and half a disaster is none of ours.
+        let striking = tokio::spawn(async move {
+            let _one = desk.striking.lock().await;
+            disaster::strike(disaster, &desk.scene).await
+        });
+        let struck = striking.await.map_err(|error| {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("the disaster {name} broke off: {error}"))
+        })?;
+        struck.map_err(|error| {
             let status = match &error {
                 DisasterError::Refused(_) | DisasterError::Unfit(_) => StatusCode::CONFLICT,
                 _ => StatusCode::BAD_GATEWAY,

@@ -119,6 +119,34 @@ async fn dependencies_webhooks_and_the_log() {
     the_activity_log_has_pages(&world).await;
 }
 
+/// A realistic server takes a minute to go; whoever asked may have left by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disaster_goes_on_when_its_client_gives_up() {
+    // Not in the shortest time: the client has to leave in the middle.
+    let world = World::start_slow("gives-up");
+    let path = format!(
+        "{}/providers/Microsoft.Insights/diagnosticSettings?api-version=2021-05-01-preview",
+        world.server(LIVE)
+    );
+    let left = async || world.arm(Method::GET, &path, None).await.2["value"].as_array().map(Vec::len);
+    assert!(left().await.is_some_and(|n| n > 0), "there is something to be left behind");
+    let request = world
+        .web
+        .post(format!("{}/disaster/server-deleted", world.word("/control/endpoint")))
+        .bearer_auth(world.word("/control/token"));
+    let asking = tokio::spawn(request.send());
+    let state = async || {
+        let servers = asked(&world, "/servers").await;
+        let all = servers["servers"].as_array().unwrap().clone();
+        all.iter().find(|s| s["name"] == LIVE).map(|s| s["state"].as_str().unwrap().to_owned())
+    };
+    until("the server goes", async || state().await.is_some_and(|s| s == "Dropping")).await;
+    assert!(!asking.is_finished(), "the client is still there");
+    asking.abort();
+    until("the server is gone", async || state().await.is_none()).await;
+    until("the rest of the disaster has happened", async || left().await == Some(0)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_server_is_kept_for_five_sandbox_days() {
     let world = World::start_with("days", &["--sandbox-day", "1s"]);

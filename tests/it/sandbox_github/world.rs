@@ -31,13 +31,22 @@ impl World {
     }
 
     pub fn start_with(name: &str, more: &[&str]) -> World {
+        World::launch(name, &[&["--fast"], more].concat())
+    }
+
+    /// With as much time for each change as people see it take.
+    pub fn start_slow(name: &str) -> World {
+        World::launch(name, &[])
+    }
+
+    fn launch(name: &str, more: &[&str]) -> World {
         let folder = std::env::temp_dir().join(format!("drtui-github-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         // PostgreSQL may run as another user.
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         let file = folder.join("state.json");
         let mut command = Command::new(env!("CARGO_BIN_EXE_drtui"));
-        command.args(["sandbox", "--headless", "--fast", "--stop-with-stdin", "--seed", "7", "--state-file"]);
+        command.args(["sandbox", "--headless", "--stop-with-stdin", "--seed", "7", "--state-file"]);
         command.arg(&file).args(more).env("TMPDIR", &folder).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);

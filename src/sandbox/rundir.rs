@@ -16,6 +16,8 @@ use super::postgres::{PostgresError, owner, plain};
 
 const PREFIX: &str = "drtui-sandbox-";
 const OWNER: &str = "owner";
+/// The owner file until it is locked.
+const YOUNG_OWNER: &str = ".owner";
 /// Where the PostgreSQL clusters of a run lie.
 pub const CLUSTERS: &str = "pg";
 /// A folder without an owner file is a leftover once it is this old: before, another sandbox may be making it.
@@ -105,9 +107,12 @@ pub fn is_held(path: &Path) -> bool {
 }
 
 fn own(folder: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(OWNER))?;
+    let young = folder.join(YOUNG_OWNER);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&young)?;
     file.lock()?;
     writeln!(file, "{}\n{}", std::process::id(), chrono::Utc::now().to_rfc3339())?;
+    // Whoever sees the owner file finds it locked: another sandbox that starts now takes the folder for no leftover.
+    fs::rename(young, folder.join(OWNER))?;
     Ok(file)
 }
 
@@ -225,6 +230,33 @@ mod tests {
         assert!(!is_held(&base) && is_leftover(&base));
         clear(&base).unwrap();
         assert!(!base.exists());
+    }
+
+    #[test]
+    fn a_folder_is_no_leftover_at_any_moment_of_its_beginning() {
+        let base = std::env::temp_dir().join(format!("drtui-rundir-{}", plain(8)));
+        fs::create_dir(&base).unwrap();
+        let (begun, young) = std::sync::mpsc::channel::<PathBuf>();
+        let watcher = std::thread::spawn(move || {
+            let mut looks = 0;
+            while let Ok(path) = young.recv() {
+                while !is_held(&path) {
+                    assert!(!is_leftover(&path), "{} was taken for a leftover", path.display());
+                    looks += 1;
+                }
+            }
+            looks
+        });
+        let mut locks = Vec::new();
+        for n in 0..400 {
+            let path = base.join(n.to_string());
+            fs::create_dir(&path).unwrap();
+            begun.send(path.clone()).unwrap();
+            locks.push(own(&path).unwrap());
+        }
+        drop(begun);
+        assert!(watcher.join().unwrap() > 0, "nobody looked in time");
+        fs::remove_dir_all(&base).unwrap();
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -166,8 +166,12 @@ impl Runtime {
         }
     }
 
-    /// Pods that changed since `told`, and whether each is gone.
+    /// Pods that changed since `told`, and whether each is gone. Of one that went unseen, while the store forgot its past,
+    /// there is only the uid.
     fn news(&self, told: &mut u64) -> Vec<(Value, bool)> {
+        // Before the pods are listed: a container that is made meanwhile belongs to a pod that may be missing there.
+        let known: Vec<String> =
+            self.containers.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
         self.store.read(|inner| {
             let from = std::mem::replace(told, inner.revision());
             match inner.since(from) {
@@ -175,7 +179,15 @@ impl Runtime {
                     .filter(|entry| entry.resource == Resource::Pod)
                     .map(|entry| (entry.object.value.clone(), entry.change == Change::Deleted))
                     .collect(),
-                None => inner.all(Resource::Pod, None).map(|(_, pod)| (pod.value.clone(), false)).collect(),
+                None => {
+                    let there: BTreeMap<&str, &Value> = inner
+                        .all(Resource::Pod, None)
+                        .map(|(_, pod)| (text(&pod.value, "/metadata/uid"), &pod.value))
+                        .collect();
+                    let gone = known.iter().filter(|uid| !there.contains_key(uid.as_str()));
+                    let gone = gone.map(|uid| (json!({"metadata": {"uid": uid}}), true));
+                    gone.chain(there.values().map(|pod| ((*pod).clone(), false))).collect()
+                }
             }
         })
     }
@@ -363,4 +375,33 @@ fn plain(resource: Resource, value: &Value) -> String {
     }
     let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::store::Inner;
+    use super::*;
+
+    #[test]
+    fn a_container_ends_with_its_pod_even_if_the_store_forgot_both() {
+        let store = Arc::new(Store::default());
+        let runtime = Arc::new(Runtime::new(Arc::clone(&store), Names::default(), false));
+        let pod = |name: &str| {
+            let pod = json!({"metadata": {"name": name, "namespace": "n", "uid": name},
+                "status": {"phase": "Running", "containerStatuses": [{"ready": true}]}});
+            store.write(|inner| inner.put(Resource::Pod, pod).value.clone())
+        };
+        let (stays, goes) = (pod("stays"), pod("goes"));
+        let [stays, goes] = [stays, goes].map(|pod| runtime.container(&pod).expect("the pod is up"));
+        let mut told = store.read(Inner::revision);
+        store.write(|inner| {
+            inner.delete(Resource::Pod, "n", "goes");
+            inner.compact();
+        });
+        for (pod, gone) in runtime.news(&mut told) {
+            runtime.look(&pod, gone);
+        }
+        assert!(*goes.ended.borrow(), "its pod is gone");
+        assert!(!*stays.ended.borrow(), "its pod is there");
+    }
 }

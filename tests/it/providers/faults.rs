@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use drtui::domain::{Phase, Source, Update};
-use drtui::providers;
-use drtui::sandbox::faults::{Kind, Provider};
+use drtui::domain::{Health, Phase, Source, Target, Update};
+use drtui::providers::{self, Settings};
+use drtui::sandbox::certs::Authority;
+use drtui::sandbox::faults::{Faults, Kind, Provider};
+use drtui::sandbox::serve::{Served, serve};
 use unicode_width::UnicodeWidthStr;
 
 use super::ear::Ear;
-use super::world::{APP, NAMESPACE, WORKER, World};
+use super::world::{APP, Dir, NAMESPACE, WORKER, World, crypto, only_kubernetes, target};
 
 const SOON: Duration = Duration::from_secs(10);
 /// A probe's turn, its patience, and a little.
@@ -171,4 +173,82 @@ async fn azure_keeps_its_values_through_every_fault() {
     });
     assert_eq!(kubernetes.count(), 0);
     ear.deployment(APP, "is there", 0, Duration::ZERO, |d| d.wanted == 2).await;
+}
+
+/// What the service's page is asked through: its own front door, with the sandbox's faults on it.
+async fn page(dir: &Dir, faults: &Faults) -> (Served, Settings, Target, tokio::sync::watch::Sender<bool>) {
+    crypto();
+    let authority = Authority::new().unwrap();
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let router = axum::Router::new().route("/health", axum::routing::get(|| async { "all well" }));
+    let tls = authority.server_config(&["service.example"]).unwrap();
+    let served = serve(None, router, Some(tls), Provider::Service, faults.clone(), stopped).await.unwrap();
+    let mut settings = only_kubernetes("/nonexistent/kubeconfig".as_ref());
+    settings.web.ca_file = Some(dir.write("ca.pem", authority.ca_pem()));
+    let mut target = target();
+    target.health_url = Some(format!("https://{}/health", served.addr));
+    (served, settings, target, stop)
+}
+
+/// The newest answer of the service's page, as far as it was heard.
+async fn answered(ear: &Ear, from: usize, what: &str, is: impl Fn(&Health) -> bool) -> Health {
+    ear.hear(what, from, Duration::from_secs(14), |update, _| match update {
+        Update::Health { health } => is(health).then(|| health.clone()),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_keeps_its_last_answer_through_every_fault() {
+    let (dir, faults, ear) = (Dir::new("faults-w"), Faults::default(), Ear::default());
+    let (_served, settings, target, _stop) = page(&dir, &faults).await;
+    let providers = providers::start(&settings, &target, ear.sink());
+    let well = |health: &Health| health.is_up() && health.says == "all well";
+    answered(&ear, 0, "at first", well).await;
+    for kind in Kind::ALL {
+        let from = ear.len();
+        faults.set(Provider::Service, kind, Duration::from_secs(60));
+        providers.retry_now(Source::Web);
+        let status = match kind {
+            Kind::Refused | Kind::Reset | Kind::Stall => None,
+            Kind::Unauthorized => Some(401),
+            Kind::Forbidden => Some(403),
+            Kind::Gone => Some(410),
+            Kind::Throttled => Some(429),
+            Kind::ServerError => Some(500),
+            Kind::Garbage | Kind::Huge | Kind::HostileNames => Some(200),
+        };
+        if status.is_some() {
+            // Somebody answered: that is the value, in harmless words.
+            let health = answered(&ear, from, &format!("{kind:?}"), |h| {
+                h.status == status && (kind == Kind::HostileNames || h.says != "all well")
+            })
+            .await;
+            assert!(!health.says.chars().any(char::is_control) && health.says.width() <= 120, "{health:?}");
+            assert_eq!(health.is_up(), status == Some(200), "{kind:?}: {health:?}");
+        } else {
+            let (sort, words) = expected(kind);
+            let (_, next, at) = ear
+                .stands(
+                    Source::Web,
+                    &format!("{kind:?} {sort}: {words}"),
+                    from,
+                    Duration::from_secs(14),
+                    |p| {
+                        let (s, w) = says(p);
+                        s == sort && w.contains(words)
+                    },
+                )
+                .await;
+            assert!(next.unwrap() >= at);
+            let taken = ear.since(from).into_iter().any(|(u, _)| matches!(u, Update::Health { .. }));
+            assert!(!taken, "{kind:?}: no answer takes no value away");
+        }
+        faults.clear(Provider::Service);
+        let cleared = ear.len();
+        providers.retry_now(Source::Web);
+        answered(&ear, cleared, &format!("well after {kind:?}"), well).await;
+        ear.stands(Source::Web, "polled again", 0, RECOVERED, Phase::is_healthy).await;
+    }
 }

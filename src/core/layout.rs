@@ -41,10 +41,10 @@ pub fn layout(width: u16, height: u16, focus: PaneId, zoom: bool) -> Layout {
 
 /// The panes right of the checklist, top down, with their shares of the height that is left when each has [`LEAST`].
 const RIGHT: [(PaneId, u16); 5] = [
-    (PaneId::Replicas, 2),
+    (PaneId::Replicas, 5),
     (PaneId::Postgres, 3),
     (PaneId::Tunnels, 2),
-    (PaneId::Compare, 3),
+    (PaneId::Compare, 2),
     (PaneId::Timeline, 3),
 ];
 /// Lines that every pane has, its border included.

@@ -93,6 +93,31 @@ fn a_contradicted_answer_is_flagged_and_never_unticked() {
 }
 
 #[test]
+fn what_is_stopped_again_after_it_was_put_back_must_stay_stopped() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.finish();
+    kit.news(Update::DeploymentChanged { deployment: deployment("rsm-production", 0, 0) });
+    kit.keys("1 home").news(Update::Deployments { all: vec![deployment("rsm-production", 0, 0)] });
+    kit.keys("down down enter enter");
+    assert_eq!(mark(&kit, SCALE), Mark::Verified);
+    kit.later(2).keys("b").text("production").keys("enter");
+    kit.finish();
+    kit.news(Update::DeploymentChanged { deployment: deployment("rsm-production", 2, 2) });
+    let contradicted = |kit: &Kit| {
+        let item = kit.model.runbook().unwrap().item(SCALE).unwrap().clone();
+        crate::core::session::contradiction(&kit.model, &item).is_some()
+    };
+    assert!(!contradicted(&kit), "put back on purpose");
+    kit.later(2).keys("2 s").text("production").keys("enter");
+    kit.finish();
+    kit.news(Update::DeploymentChanged { deployment: deployment("rsm-production", 0, 0) });
+    assert!(!contradicted(&kit), "stopped as it says");
+    kit.news(Update::DeploymentChanged { deployment: deployment("rsm-production", 3, 3) });
+    assert!(contradicted(&kit), "somebody started it after it was stopped again");
+}
+
+#[test]
 fn notes_hang_on_their_item() {
     let mut kit = Kit::incident();
     kit.keys("n").text("asked Bea").keys("enter");

@@ -80,26 +80,6 @@ pub enum DialError {
     NoWay { why: String },
 }
 
-impl DialError {
-    /// The dial error that is or lies within `error`.
-    pub fn within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a DialError> {
-        let mut next = Some(error);
-        for _ in 0..16 {
-            let error = next?;
-            if let Some(found) = error.downcast_ref::<DialError>() {
-                return Some(found);
-            }
-            // `source` of an I/O error skips the error that it wraps.
-            let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            next = match wrapped {
-                Some(inner) => Some(inner),
-                None => error.source(),
-            };
-        }
-        None
-    }
-}
-
 /// Opens streams to servers.
 pub trait Dial: Send + Sync + fmt::Debug {
     /// Opens a stream to `host`. May succeed before the far end has answered.

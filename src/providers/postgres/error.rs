@@ -66,10 +66,10 @@ impl PostgresError {
         if let Some(said) = error.as_db_error() {
             return rejected(said, server, user, database);
         }
-        if let Some(dial) = DialError::within(error) {
+        if let Some(dial) = within::<DialError>(error) {
             return PostgresError::from_dial(dial, &server);
         }
-        if let Some(refused) = tls(error) {
+        if let Some(refused) = within::<rustls::Error>(error) {
             return certificate(refused, server);
         }
         let why = words::cause(error);
@@ -134,14 +134,15 @@ fn rejected(
     }
 }
 
-/// The TLS library's refusal within `error`.
-fn tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+/// The error of type `E` that is or lies within `error`.
+fn within<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     for _ in 0..16 {
         let error = next?;
-        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+        if let Some(found) = error.downcast_ref::<E>() {
             return Some(found);
         }
+        // `source` of an I/O error skips the error that it wraps.
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = match wrapped {
             Some(inner) => Some(inner),

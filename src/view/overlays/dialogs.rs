@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::field;
+use super::{field, form_end};
 use crate::core::Model;
 use crate::core::command::label;
 use crate::core::overlays::ledger::Ledger;
@@ -141,17 +141,7 @@ pub fn opening(model: &Model, theme: &Theme, it: &Opening, frame: &mut Frame<'_>
         nth(inner, 8),
         buffer,
     );
-    let problem = wrap(it.problem.as_deref().unwrap_or(""), inner.width);
-    for (n, line) in problem.into_iter().take(2).enumerate() {
-        put(Line::styled(line, theme.style(Role::Danger)), nth(inner, 9 + n as u16), buffer);
-    }
-    let keys = [
-        hint(theme, "Enter", "open it, on record"),
-        hint(theme, "Tab", "next field"),
-        hint(theme, "Esc", "leave"),
-    ]
-    .concat();
-    put(Line::from(keys), nth(inner, inner.height.saturating_sub(1)), buffer);
+    form_end(theme, it.problem.as_deref(), 9, inner, buffer);
     for (n, label, input) in
         [(1, "began    (blank: not known) ", &it.began), (2, "noticed  (blank: now)       ", &it.noticed)]
     {

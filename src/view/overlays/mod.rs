@@ -9,11 +9,12 @@ mod tunnelling;
 mod versions;
 
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use tui_input::Input;
 
-use super::parts::{nth, put};
+use super::parts::{hint, nth, put, wrap};
 use super::theme::{Role, Theme};
 use crate::core::Model;
 use crate::core::overlays::Overlay;
@@ -50,4 +51,19 @@ fn field(label: &str, input: &Input, focused: bool, theme: &Theme, area: Rect, f
             + (input.visual_cursor().saturating_sub(scroll) as u16).min(room.saturating_sub(1));
         frame.set_cursor_position(Position::new(x, area.y));
     }
+}
+
+/// What is wrong with a form, from `row` on, and its keys at the bottom.
+fn form_end(theme: &Theme, problem: Option<&str>, row: u16, inner: Rect, buffer: &mut Buffer) {
+    let problem = wrap(problem.unwrap_or(""), inner.width);
+    for (n, line) in problem.into_iter().take(2).enumerate() {
+        put(Line::styled(line, theme.style(Role::Danger)), nth(inner, row + n as u16), buffer);
+    }
+    let keys = [
+        hint(theme, "Enter", "open it, on record"),
+        hint(theme, "Tab", "next field"),
+        hint(theme, "Esc", "leave"),
+    ]
+    .concat();
+    put(Line::from(keys), nth(inner, inner.height.saturating_sub(1)), buffer);
 }

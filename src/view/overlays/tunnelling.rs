@@ -4,12 +4,12 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::field;
+use super::{field, form_end};
 use crate::core::Model;
 use crate::core::overlays::tunnelling::Tunnelling;
 use crate::core::tunnel;
 use crate::domain::ServerClass;
-use crate::view::parts::{hint, nth, put, window, wrap};
+use crate::view::parts::{nth, put, window};
 use crate::view::theme::{Role, Theme};
 
 pub fn draw(model: &Model, theme: &Theme, it: &Tunnelling, frame: &mut Frame<'_>) {
@@ -19,17 +19,7 @@ pub fn draw(model: &Model, theme: &Theme, it: &Tunnelling, frame: &mut Frame<'_>
     for (n, line) in choices(model, theme, it).into_iter().enumerate() {
         put(line, nth(inner, n as u16 + 1), buffer);
     }
-    let problem = wrap(it.problem.as_deref().unwrap_or(""), inner.width);
-    for (n, line) in problem.into_iter().take(2).enumerate() {
-        put(Line::styled(line, theme.style(Role::Danger)), nth(inner, 7 + n as u16), buffer);
-    }
-    let keys = [
-        hint(theme, "Enter", "open it, on record"),
-        hint(theme, "Tab", "next field"),
-        hint(theme, "Esc", "leave"),
-    ]
-    .concat();
-    put(Line::from(keys), nth(inner, inner.height.saturating_sub(1)), buffer);
+    form_end(theme, it.problem.as_deref(), 7, inner, buffer);
     for (n, label, input) in [
         (2, "database  (blank: the app's)    ", &it.database),
         (3, "local port  (blank: a free one) ", &it.port),

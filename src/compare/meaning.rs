@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalogue::Column;
-use super::model::{Advice, Counts, RowDiff, RowKind, Side, TableResult, Verdict};
+use super::model::{Advice, Counts, RowDiff, RowKind, Side, TableResult, Value, Verdict};
+use crate::domain::text;
 
 /// Below this many rows a pattern means nothing.
 const FEW: usize = 3;
@@ -74,9 +75,13 @@ fn common_values(columns: &[String], kind: RowKind, rows: &[&RowDiff], which: &s
     let side = |r: &RowDiff| r.restored.as_ref().map(|v| v.values.clone());
     let mut common = Vec::new();
     for (index, column) in columns.iter().enumerate() {
-        let values: BTreeSet<Option<String>> =
-            rows.iter().filter_map(|r| side(r)?.get(index).cloned()).map(|v| v.map(|v| v.text)).collect();
-        if let ([Some(only)], true) = (values.into_iter().collect::<Vec<_>>().as_slice(), rows.len() >= 5) {
+        // Two long values may begin alike and differ in what was cut.
+        let whole = |v: Value| (v.text, v.cut.map(|c| c.md5));
+        let values: BTreeSet<Option<(String, Option<String>)>> =
+            rows.iter().filter_map(|r| side(r)?.get(index).cloned()).map(|v| v.map(whole)).collect();
+        if let ([Some((only, _))], true) =
+            (values.into_iter().collect::<Vec<_>>().as_slice(), rows.len() >= 5)
+        {
             common.push(format!("{column} = {}", crate::domain::text::fit(only, 40)));
         }
     }
@@ -100,28 +105,38 @@ pub fn advise(tables: &[TableResult]) -> (Advice, String) {
     let sum = |of: fn(&Counts) -> u64| tables.iter().map(|t| of(&t.counts)).sum::<u64>();
     let (lost, new, changed) = (sum(|c| c.lost), sum(|c| c.new), sum(|c| c.changed));
     let (gone, fresh, unknown) = (count("gone"), count("new"), count("not_comparable"));
-    let rows = format!("{lost} rows lost, {changed} changed, {new} new; {gone} tables gone");
+    let parts = [
+        (lost > 0).then(|| format!("{} lost", text::counted(lost, "row"))),
+        (changed > 0).then(|| format!("{changed} changed")),
+        (new > 0).then(|| format!("{new} new")),
+        (gone > 0).then(|| format!("{} gone", text::counted(gone as u64, "table"))),
+        (fresh > 0).then(|| format!("{} new", text::counted(fresh as u64, "table"))),
+    ];
+    let rows = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let others = format!("{} could not be compared", text::counted(unknown as u64, "table"));
     if unknown > 0 && lost + new + changed == 0 && gone + fresh == 0 {
-        return (
-            Advice::LookCloser,
-            format!("{unknown} tables could not be compared; the others are the same"),
-        );
+        return (Advice::LookCloser, format!("{others}; the others are the same"));
     }
     if lost + new + changed == 0 && gone + fresh == 0 {
         return (Advice::NothingToDo, "no row differs".to_owned());
     }
     if lost + changed == 0 && gone == 0 {
+        let but = if unknown > 0 { format!(", but {others}") } else { String::new() };
         let why = format!(
-            "{rows}: the copy has nothing that live lacks; if data are missing, it is from after the loss: choose an earlier time"
+            "{rows}: the copy has nothing that live lacks{but}; if data are missing, it is from after the loss: choose an earlier time"
         );
         return (Advice::ChooseAnotherTime, why);
+    }
+    if unknown > 0 && new == 0 && fresh == 0 && changed == 0 {
+        let why =
+            format!("{rows}: where it was compared, live has nothing that the copy lacks, but {others}");
+        return (Advice::LookCloser, why);
     }
     if new == 0 && fresh == 0 && changed == 0 {
         return (Advice::RestoreAll, format!("{rows}: live has nothing that the copy lacks"));
     }
-    let why = format!(
-        "{rows}: a full restore would drop {new} new rows and {fresh} new tables, and undo {changed} changes: repair from the copy"
-    );
+    let cost = if new + fresh as u64 > 0 { "lose what is new" } else { "undo what was changed" };
+    let why = format!("{rows}: restoring everything would {cost}: repair from the copy");
     (Advice::RepairSome, why)
 }
 
@@ -144,7 +159,7 @@ pub fn side_of(row: &RowDiff) -> Side {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{RowVersion, Value};
+    use crate::compare::model::{Cut, RowVersion};
 
     fn version(values: &[&str], xmin: u32) -> Option<RowVersion> {
         let value = |t: &&str| Some(Value { text: (*t).to_owned(), cut: None });
@@ -161,6 +176,41 @@ mod tests {
             differing: if kind == RowKind::Changed { vec![1] } else { vec![] },
             copies: 1,
         }
+    }
+
+    #[test]
+    fn values_that_only_begin_alike_have_nothing_in_common() {
+        let columns = ["id".to_owned(), "state".to_owned()];
+        let mut rows: Vec<RowDiff> = (10..16).map(|n| row(RowKind::Lost, n * n, "open")).collect();
+        let counts = Counts { lost: 6, ..Counts::NONE };
+        assert_eq!(patterns(&columns, &rows, &counts), ["all lost rows have state = open"]);
+        for (n, row) in rows.iter_mut().enumerate() {
+            let value = row.restored.as_mut().and_then(|v| v.values.get_mut(1)?.as_mut()).unwrap();
+            value.cut = Some(Cut { bytes: 9_000, md5: n.to_string() });
+        }
+        assert_eq!(patterns(&columns, &rows, &counts), [""; 0]);
+    }
+
+    #[test]
+    fn what_was_not_compared_is_never_concluded_about() {
+        let table = |verdict: Verdict, lost: u64| TableResult {
+            verdict,
+            counts: Counts { lost, ..Counts::NONE },
+            ..crate::core::testing::compared::table(1, "t", &[])
+        };
+        let not = || table(Verdict::NotComparable { why: "no grant".into() }, 0);
+        let (advice, why) = advise(&[table(Verdict::Changed, 1), table(Verdict::Same, 0)]);
+        assert_eq!(
+            (advice, why.as_str()),
+            (Advice::RestoreAll, "1 row lost: live has nothing that the copy lacks")
+        );
+        let (advice, why) = advise(&[table(Verdict::Changed, 2), not()]);
+        assert!(advice == Advice::LookCloser && why.ends_with("but 1 table could not be compared"), "{why}");
+        let (advice, why) = advise(&[table(Verdict::Gone, 0), table(Verdict::Same, 0)]);
+        assert_eq!(
+            (advice, why.as_str()),
+            (Advice::RestoreAll, "1 table gone: live has nothing that the copy lacks")
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod join;
 pub mod link;
 pub mod meaning;
 pub mod model;
+pub mod question;
 pub mod report;
 pub mod schema;
 pub mod sketch;

@@ -326,7 +326,7 @@ pub fn on_journalled(model: &mut Model, entry: &Entry) -> Option<Effect> {
         model.handing_since = None;
     }
     if let Action::Compare { request } = action {
-        comparing::began(model, request);
+        comparing::begin::began(model, request);
     }
     Some(Effect::Run { id: id.clone(), action: action.clone() })
 }

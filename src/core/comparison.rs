@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::more::{Fetch, What};
 use crate::compare::model::{
     Advice, Counts, Event, Progress, RowDiff, SchemaChange, ServerFacts, Summary, TableHead, Value,
 };
-use crate::compare::{RowKind, TableId, TableResult, Verdict};
-use crate::domain::{CompareRequest, Utc, text};
+use crate::compare::{RowKind, Side, TableId, TableResult, Verdict};
+use crate::domain::{CompareRequest, Utc, clock, text};
 
 /// How many notes of the engine are kept.
 const NOTES_MAX: usize = 50;
@@ -29,6 +30,9 @@ pub enum Stage {
     },
 }
 
+/// Tables that the record names.
+const ON_RECORD: usize = 20;
+
 /// A comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
@@ -49,6 +53,10 @@ pub struct Comparison {
     pub marked: BTreeSet<(TableId, RowKey)>,
     /// The person asked to stop it.
     pub stopping: bool,
+    /// More of it that is being fetched.
+    pub fetch: Option<Fetch>,
+    /// What was fetched last and did not come, and why.
+    pub failed: Option<(What, String)>,
 }
 
 /// A table of a comparison, as far as it is known.
@@ -58,6 +66,8 @@ pub struct Table {
     /// First answer: whether it differs, rows on live, rows in the copy.
     pub glimpse: Option<(bool, u64, u64)>,
     pub result: Option<Box<TableResult>>,
+    /// How many rows of each kind were asked for when more were fetched.
+    pub rows_asked: Option<u32>,
 }
 
 /// How a differing row is known: by its kind and key; by where it lies in a table without a key.
@@ -105,6 +115,8 @@ impl Comparison {
             summary: None,
             marked: BTreeSet::new(),
             stopping: false,
+            fetch: None,
+            failed: None,
         }
     }
 
@@ -120,7 +132,9 @@ impl Comparison {
                 self.restored = Some(*restored);
             }
             Event::Listed { tables } => {
-                let of = |head: TableHead| (head.id, Table { head, glimpse: None, result: None });
+                let of = |head: TableHead| {
+                    (head.id, Table { head, glimpse: None, result: None, rows_asked: None })
+                };
                 self.tables = tables.into_iter().take(TABLES_MAX).map(of).collect();
             }
             Event::Schema { changes } => self.schema = changes,
@@ -147,6 +161,50 @@ impl Comparison {
             let id = result.id;
             self.marked.retain(|(table, key)| *table != id || keys.contains(key));
             table.result = Some(result);
+        }
+    }
+
+    /// One table was compared again, with more rows: at `now` (UTC).
+    pub fn look_again(&mut self, id: TableId, rows: u32, now: Utc, mut result: Box<TableResult>) {
+        let Some(table) = self.tables.get_mut(&id) else { return };
+        table.rows_asked = Some(rows);
+        let counts = |r: &TableResult| {
+            format!("{} lost, {} changed, {} new", r.counts.lost, r.counts.changed, r.counts.new)
+        };
+        let (before, after) = (table.result.as_ref().map(|r| counts(r)), counts(&result));
+        let at = clock::london_hm(now);
+        let moved = match before.filter(|b| *b != after) {
+            Some(before) => format!("compared again at {at}: {after}; at first {before}"),
+            None => format!("compared again at {at} for more rows: the same counts"),
+        };
+        result.id = id;
+        result.notes.insert(0, moved);
+        self.told(result);
+    }
+
+    /// The whole of a value came, or did not.
+    pub fn complete(
+        &mut self,
+        id: TableId,
+        key: &RowKey,
+        column: u16,
+        side: Side,
+        value: Option<Option<Value>>,
+    ) {
+        let Some(value) = value else {
+            let word = if side == Side::Live { "LIVE" } else { "PTR" };
+            let why = format!("{word}: this version of the row is not there any more: compare again (c)");
+            self.failed = Some((What::Value { table: id, row: key.clone(), column }, why));
+            return;
+        };
+        let result = self.tables.get_mut(&id).and_then(|t| t.result.as_mut());
+        let row = result.and_then(|r| r.rows.iter_mut().find(|r| RowKey::of(r) == *key));
+        let version = row.and_then(|r| match side {
+            Side::Live => r.live.as_mut(),
+            Side::Restored => r.restored.as_mut(),
+        });
+        if let Some(place) = version.and_then(|v| v.values.get_mut(usize::from(column))) {
+            *place = value;
         }
     }
 
@@ -186,6 +244,9 @@ impl Comparison {
             self.differing(),
             self.tables.len()
         )];
+        if let Some(part) = self.request.options.part() {
+            parts.push(format!("PART ONLY: {part}"));
+        }
         if self.unknown() > 0 {
             parts.push(format!("{} NOT compared", self.unknown()));
         }
@@ -196,6 +257,23 @@ impl Comparison {
             }
         }
         parts.join("; ")
+    }
+
+    /// The same with each table that differs or is not known: what goes on record. Names, verdicts and counts.
+    pub fn record(&self) -> String {
+        let mut worst: Vec<&Table> = self.tables.values().filter(|t| t.differs() != Some(false)).collect();
+        worst.sort_by_cached_key(|t| {
+            let counts = t.counts().unwrap_or_default();
+            (std::cmp::Reverse((counts.lost, counts.changed, counts.new)), t.head.table.clone())
+        });
+        let mut lines: Vec<String> = worst.iter().take(ON_RECORD).map(|t| t.line()).collect();
+        match worst.len().saturating_sub(ON_RECORD) {
+            0 => {}
+            more => lines.push(format!("and {more} more")),
+        }
+        let same = self.tables.values().filter(|t| t.differs() == Some(false)).count();
+        lines.push(format!("{same} the same"));
+        format!("{}{}{}", self.outcome(), super::panes::compare_past::TABLES, lines.join(", "))
     }
 
     /// Which two servers were compared.
@@ -215,6 +293,25 @@ impl Table {
             },
             None => self.glimpse.map(|(differs, ..)| differs),
         }
+    }
+
+    /// Its name, verdict and counts: no value of any row, and no reason that may hold one.
+    fn line(&self) -> String {
+        // What parts the lines stands in no name.
+        let name = text::clean(&self.head.table.to_string()).replace([',', ';'], "_");
+        let Some(result) = &self.result else { return format!("{name} NOT compared") };
+        let c = &result.counts;
+        let counts = [(c.lost, "lost"), (c.changed, "changed"), (c.new, "new")];
+        let counts = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!(" {n} {word}"));
+        let word = match result.verdict {
+            Verdict::Same => "same",
+            Verdict::Changed => "CHANGED",
+            Verdict::Gone => "GONE on live",
+            Verdict::New => "new on live",
+            Verdict::SchemaDiffers => "schema differs",
+            Verdict::NotComparable { .. } => "NOT COMPARABLE",
+        };
+        format!("{name} {word}{}", counts.collect::<String>())
     }
 
     pub fn counts(&self) -> Option<Counts> {

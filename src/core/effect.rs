@@ -1,5 +1,6 @@
 //! What `update` asks the runtime to do, as plain data.
 
+use super::more::More;
 use crate::domain::{CompareRequest, Source, TunnelId};
 use crate::incident::{Action, Event};
 
@@ -22,6 +23,10 @@ pub enum Effect {
     CancelCompare { run: u32 },
     /// Ask both databases of a comparison one question, read-only, limited and timed. Answer: `Msg::Queried`.
     AskBoth { id: u64, request: Box<CompareRequest>, sql: String },
+    /// Fetch more of what a comparison found. News are `Msg::Fetched`.
+    Fetch { id: u64, request: Box<CompareRequest>, more: More },
+    /// Stop that, on the servers too.
+    CancelFetch { id: u64 },
     /// Put text on the clipboard (OSC 52). Answer: `Msg::Copied`.
     Copy(String),
     /// The same for a row's data, which no message repeats. Answer: `Msg::Info`.

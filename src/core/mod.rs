@@ -12,6 +12,7 @@ pub mod keymap;
 pub mod layout;
 pub mod list;
 pub mod model;
+pub mod more;
 pub mod msg;
 pub mod overlays;
 pub mod panes;

@@ -4,6 +4,7 @@ use crossterm::event::{Event as Input, KeyCode};
 use serde::{Deserialize, Serialize};
 
 use super::model::Model;
+use super::more::Fetched;
 use super::overlays::Overlay;
 use super::overlays::prompt::Kind;
 use super::overlays::query::Reply;
@@ -35,6 +36,8 @@ pub enum Msg {
     Compare { run: u32, news: Vec<crate::compare::Event> },
     /// Both databases answered the question with this number.
     Queried { id: u64, live: Reply, restored: Reply },
+    /// News of more that is fetched, with its number.
+    Fetched { id: u64, news: Fetched },
     /// Text went to the terminal for its clipboard; whether the terminal takes it cannot be known.
     Copied { text: String },
     /// Something the runtime was asked for did not work.
@@ -52,7 +55,7 @@ impl Msg {
             Some(Overlay::Prompt(prompt)) => {
                 !matches!(prompt.kind, Kind::Filter(pane) if pane != super::panes::PaneId::Compare)
             }
-            Some(Overlay::Query(_)) => true,
+            Some(Overlay::Query(_) | Overlay::Comparing(_)) => true,
             // A paste may bring the command along with its words.
             Some(Overlay::Palette(palette)) => {
                 let pasted = matches!(self, Msg::Input { input: Input::Paste(_) });
@@ -63,6 +66,10 @@ impl Msg {
         let mut msg = self.clone();
         match &mut msg {
             Msg::Compare { news, .. } => news.iter_mut().for_each(hide_rows),
+            Msg::Fetched { news: Fetched::Rows { result }, .. } => hide_table(result),
+            Msg::Fetched { news: Fetched::Value { value: Some(Some(value)), .. }, .. } => {
+                value.text = "•".into();
+            }
             Msg::Queried { live, restored, .. } => {
                 live.hide();
                 restored.hide();
@@ -82,7 +89,12 @@ impl Msg {
 
 /// Replaces every value of a row by its number: a recording holds nobody's data.
 fn hide_rows(event: &mut crate::compare::model::Event) {
-    let crate::compare::model::Event::Table { table } = event else { return };
+    if let crate::compare::model::Event::Table { table } = event {
+        hide_table(table);
+    }
+}
+
+fn hide_table(table: &mut crate::compare::TableResult) {
     table.notes.iter_mut().for_each(|note| *note = "•".into());
     let mut n = 0;
     for row in &mut table.rows {

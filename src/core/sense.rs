@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::core::comparison::Stage;
 use crate::core::model::Model;
+use crate::core::panes::compare_past;
 use crate::domain::{Deployment, DeploymentKey, Phase, Sensed, ServerClass, Source, Verdict};
 use crate::incident::UndoKind;
 use crate::runbook::{Compare, Expect, Item, Probe, Scope, Value, Which};
@@ -145,7 +146,10 @@ fn compared(model: &Model, item: &Item, probe: &Probe) -> Option<Sensed> {
         Some(Sensed { value, source, as_of: None, verdict })
     };
     let Some(comparison) = &model.compare else {
-        return unknown("nothing is compared yet", "comparison".into());
+        let past = compare_past::last(model).is_some();
+        let words =
+            if past { "not compared since this start of the cockpit" } else { "nothing is compared yet" };
+        return unknown(words, "comparison".into());
     };
     let source = format!("comparison of {}", comparison.pair());
     let (at, complete) = match &comparison.stage {
@@ -155,21 +159,18 @@ fn compared(model: &Model, item: &Item, probe: &Probe) -> Option<Sensed> {
     };
     let counts = comparison.counts();
     let recoverable = counts.lost.saturating_add(counts.changed);
-    let (number, sure) = match probe {
-        // What was found was found, whatever else could not be compared.
-        Probe::CompareRecoverable => (recoverable, complete),
-        _ => {
-            // A table that is gone or new differs even if it holds no row.
-            let tables = comparison.differing() as u64;
-            (counts.differing().max(tables), complete && comparison.unknown() == 0)
-        }
+    let number = match probe {
+        Probe::CompareRecoverable => recoverable,
+        // A table that is gone or new differs even if it holds no row.
+        _ => counts.differing().max(comparison.differing() as u64),
     };
-    let verdict = if sure {
-        let number = Answer::Number(i64::try_from(number).unwrap_or(i64::MAX));
-        judge(model, probe, item.verify.as_ref(), &number)
-    } else {
-        Verdict::Unknown
-    };
+    let number = Answer::Number(i64::try_from(number).unwrap_or(i64::MAX));
+    let verdict = judge(model, probe, item.verify.as_ref(), &number);
+    // What was found was found, whatever else was not looked at; that there is no more, only the whole proves.
+    let whole = comparison.unknown() == 0 && comparison.request.options.part().is_none();
+    let at_least = item.verify.as_ref().is_some_and(|e| e.compare == Compare::AtLeast);
+    let found = verdict == Verdict::Pass && at_least && *probe == Probe::CompareRecoverable;
+    let verdict = if complete && (whole || found) { verdict } else { Verdict::Unknown };
     let stopped = if complete { "" } else { "NOT COMPLETE: " };
     Some(Sensed { value: format!("{stopped}{}", comparison.outcome()), source, as_of: Some(at), verdict })
 }

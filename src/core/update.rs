@@ -49,6 +49,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             comparing::on_news(model, run, news);
             Vec::new()
         }
+        Msg::Fetched { id, news } => {
+            comparing::fetch::on_news(model, id, news);
+            Vec::new()
+        }
         msg @ Msg::Queried { .. } => {
             comparing::answered(model, msg);
             Vec::new()

@@ -146,7 +146,9 @@ impl Action {
             Action::DeletePod { namespace, pod } => format!("kubectl -n {namespace} delete pod {pod}"),
             Action::Compare { request } => {
                 // The address holds a password: it stays in the shell's environment.
-                format!("drtui compare --live \"$LIVE_URL\" --restored @{}", request.restored)
+                let options: String =
+                    request.options.arguments().iter().map(|a| format!(" {}", quoted(a))).collect();
+                format!("drtui compare --live \"$LIVE_URL\" --restored @{}{options}", request.restored)
             }
         }
     }

@@ -67,8 +67,9 @@ pub fn change(action: &Action) -> String {
         Action::DeletePod { namespace, pod } => format!("delete the pod {namespace}/{pod}, left by a tunnel"),
         Action::Compare { request } => {
             let through = if request.own_pod { "pods of its own" } else { "a pod of the app" };
+            let part = request.options.part().map_or_else(String::new, |p| format!(" IN PART ({p})"));
             format!(
-                "compare LIVE {} with PTR {}, reading only, through {through}, with the credentials of {}",
+                "compare LIVE {} with PTR {}{part}, reading only, through {through}, with the credentials of {}",
                 request.live, request.restored, request.app
             )
         }

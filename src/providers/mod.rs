@@ -10,6 +10,7 @@ mod kubernetes;
 mod pair;
 pub mod postgres;
 mod program;
+mod question;
 mod sandbox;
 mod settings;
 mod standing;
@@ -21,7 +22,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use pair::{Answer, Database, Pair};
+pub use pair::{Database, Pair};
+pub use question::Answer;
 pub use settings::{AzureSettings, KubernetesSettings, Settings, TunnelSettings, WebSettings};
 
 use self::beat::Beat;

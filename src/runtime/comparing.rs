@@ -7,21 +7,21 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
+use super::fetching;
 use crate::compare::TableId;
 use crate::compare::engine::{self, Job};
-use crate::compare::model::{Event, Options};
+use crate::compare::model::{Event, Mode, Options};
 use crate::core::Msg;
+use crate::core::more::More;
 use crate::core::overlays::query::Reply;
-use crate::domain::{CompareRequest, text};
+use crate::domain::{CompareOptions, ComparePath, CompareRequest, text};
 use crate::incident::{Action, Outcome};
 use crate::providers::{Answer, Pair, Providers};
 
 /// News that may wait for the cockpit: then the comparison waits too.
-const NEWS: usize = 64;
+pub(super) const NEWS: usize = 64;
 /// News are handed over at most this often.
 const BATCH: Duration = Duration::from_millis(50);
-/// Rows of each kind and table that are fetched.
-const ROWS: usize = 100;
 /// Bytes of a value that are fetched.
 const VALUE_BYTES: usize = 4_000;
 
@@ -29,6 +29,8 @@ const VALUE_BYTES: usize = 4_000;
 #[derive(Debug, Default)]
 pub struct Comparing {
     stop: Option<(u32, watch::Sender<bool>)>,
+    /// What is fetched after it, and how to stop that.
+    fetching: Option<(u64, watch::Sender<bool>)>,
     way: Way,
 }
 
@@ -62,6 +64,21 @@ impl Comparing {
         }
     }
 
+    /// Fetches more of what was compared; news are `Msg::Fetched`.
+    pub fn fetch(&mut self, id: u64, request: CompareRequest, more: More, answers: mpsc::Sender<Msg>) {
+        let (stop, stopped) = watch::channel(false);
+        self.fetching = Some((id, stop));
+        let pair = self.way.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        tokio::spawn(fetching::run(pair, id, request, more, answers, stopped));
+    }
+
+    /// Stops fetching what has this number.
+    pub fn cancel_fetch(&self, id: u64) {
+        if let Some((_, stop)) = self.fetching.as_ref().filter(|(n, _)| *n == id) {
+            stop.send_replace(true);
+        }
+    }
+
     /// Asks both databases at once; the answer is `Msg::Queried`.
     pub fn ask(&self, id: u64, sql: String, answers: mpsc::Sender<Msg>) {
         let pair = self.way.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -78,11 +95,29 @@ impl Comparing {
     }
 }
 
+/// What the engine is to do.
+pub(super) fn options(wanted: &CompareOptions) -> Options {
+    Options {
+        mode: match wanted.path {
+            ComparePath::Auto => Mode::Auto,
+            ComparePath::Physical => Mode::Physical,
+            ComparePath::Logical => Mode::Logical,
+        },
+        tables: wanted.tables.clone(),
+        exclude: wanted.exclude.clone(),
+        filter: wanted.filter.clone(),
+        rows: usize::try_from(wanted.rows).unwrap_or(usize::MAX),
+        max_load: wanted.max_load,
+        value_bytes: VALUE_BYTES,
+        ..Options::default()
+    }
+}
+
 fn reply(answer: Result<Answer, String>) -> Reply {
     match answer {
-        Ok(Answer { columns, rows, more, took }) => {
+        Ok(Answer { columns, rows, more, cut, took }) => {
             let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            Reply::Rows { columns, rows, more, took_ms }
+            Reply::Rows { columns, rows, more, cut, took_ms }
         }
         Err(why) => Reply::Failed { why: text::redact(&text::clean(&why)) },
     }
@@ -108,7 +143,13 @@ async fn compare(
         Err(fault) => return Outcome::Failed { why: fault.to_string() },
     };
     *way.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pair));
-    let options = Options { rows: ROWS, value_bytes: VALUE_BYTES, ..Options::default() };
+    let options = options(&request.options);
+    if let Some(filter) = &options.filter
+        && let Err(why) =
+            tokio::try_join!(pair.live.check_condition(filter), pair.restored.check_condition(filter))
+    {
+        return Outcome::Failed { why: text::redact(&text::clean(&why)) };
+    }
     let (events, news) = mpsc::channel(NEWS);
     let (live, restored) = (pair.live.connect(), pair.restored.connect());
     let job = Job { live, restored, options, events, stop: stopped };

@@ -3,6 +3,7 @@
 pub mod clipboard;
 pub mod comparing;
 pub mod effects;
+mod fetching;
 pub mod handoff;
 pub mod input;
 pub mod journal;
@@ -317,6 +318,10 @@ impl Cockpit {
                 }
             }
             Effect::CancelCompare { run } => self.comparing.cancel(run),
+            Effect::Fetch { id, request, more } => {
+                self.comparing.fetch(id, *request, more, self.answers.clone());
+            }
+            Effect::CancelFetch { id } => self.comparing.cancel_fetch(id),
             Effect::AskBoth { id, sql, .. } => self.comparing.ask(id, sql, self.answers.clone()),
             Effect::Copy(text) => self.copy(&text, true),
             Effect::CopySilently(text) => self.copy(&text, false),

@@ -304,6 +304,44 @@ fn a_comparison_under_way_beside_the_others() {
 }
 
 #[test]
+fn how_to_compare_is_asked() {
+    let mut kit = compared::kit();
+    kit.keys("6 c");
+    for (width, height) in [(40, 12), (80, 24), (120, 40), (200, 60)] {
+        check("compare_form", &mut kit, width, height);
+    }
+    kit.keys("tab").text("users").keys("tab tab").text("id > 7");
+    check("compare_form_part", &mut kit, 80, 24);
+}
+
+#[test]
+fn what_is_on_record_is_shown_after_a_restart() {
+    let before = compared::done();
+    let entries = before.model.session.as_ref().unwrap().entries.clone();
+    let mut kit = Kit::live();
+    kit.send(crate::core::Msg::Opened { entries, resumed: true, notes: vec![] });
+    kit.later(7_200);
+    kit.keys("esc 6 z");
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        check("compare_past", &mut kit, width, height);
+    }
+}
+
+#[test]
+fn more_is_fetched_in_sight() {
+    let mut kit = compared::done();
+    kit.keys("g enter f");
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        check("compare_fetching", &mut kit, width, height);
+    }
+    kit.keys("x");
+    let why = Some("the connection to the live database was cut".to_owned());
+    kit.send(crate::core::Msg::Fetched { id: 1, news: crate::core::more::Fetched::Ended { why } });
+    kit.keys("esc");
+    check("compare_not_fetched", &mut kit, 80, 24);
+}
+
+#[test]
 fn both_databases_answer_a_question() {
     let mut kit = compared::done();
     kit.keys("s").text("select count(*) from orders").keys("enter");
@@ -311,6 +349,7 @@ fn both_databases_answer_a_question() {
         columns: vec!["count".into(), "max".into()],
         rows: vec![vec![Some(n.into()), None], vec![Some("NULL".into()), Some(String::new())]],
         more: false,
+        cut: false,
         took_ms: 12,
     };
     kit.send(crate::core::Msg::Queried { id: 1, live: rows("7005"), restored: rows("8003") });

@@ -65,9 +65,16 @@ pub fn values<'a>(
     )
 }
 
-/// One whole value, at most `limit` characters, of the row for which `condition` holds.
-pub fn value(scan: Scan<'_>, column: &str, condition: &str, limit: usize) -> String {
-    format!("SELECT left({}::text, {limit}) FROM {} WHERE {condition} LIMIT 1", ident(column), scan.table)
+/// (a value of at most `limit` characters, what was cut as in [`values`]) of the row version that lies at `place`, if it
+/// is still the one that `xmin` wrote.
+pub fn value(table: &str, column: &str, place: Place, xmin: u32, limit: usize) -> String {
+    let name = ident(column);
+    format!(
+        "SELECT left({name}::text, {limit}), CASE WHEN length({name}::text) > {limit} \
+         THEN octet_length({name}::text) || ':' || md5({name}::text) END FROM {table} \
+         WHERE {} AND xmin::text::int8 = {xmin}",
+        at(&[place])
+    )
 }
 
 /// Seconds since 1970 of the newest and oldest value of a timestamp column, of all rows or those that `condition` picks.
@@ -121,5 +128,10 @@ mod tests {
             "{sql}"
         );
         assert!(sql.contains("ctid = ANY ('{\"(1,2)\",\"(3,4)\"}'::tid[]) AND (true\n)"), "{sql}");
+        let one = value("t", "bo\"dy", (7, 2), 900, 10);
+        assert!(
+            one.contains("left(\"bo\"\"dy\"::text, 10)") && one.ends_with("xmin::text::int8 = 900"),
+            "{one}"
+        );
     }
 }

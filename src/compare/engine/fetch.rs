@@ -1,18 +1,26 @@
 //! Rows by place, key or content: identities of all that differ, values of those that are shown.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::CompareError;
 use super::session::Session;
 use super::table::{Asking, At, Table, pick};
+use crate::compare::ask;
 use crate::compare::ask::physical::numbers;
 use crate::compare::ask::rows::{self, Place};
 use crate::compare::buckets::{self, Version};
 use crate::compare::join::{Found, Joined};
-use crate::compare::model::{Cut, RowDiff, RowKind, RowVersion, Side, Value};
+use crate::compare::link::Connect;
+use crate::compare::model::{Cut, RowDiff, RowKind, RowVersion, Side, TableName, Value};
 
 /// Rows in one question.
 const AT_ONCE: usize = 2_000;
+/// How long the server may look for one value.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Key and content of row versions.
 pub async fn identities(
@@ -157,18 +165,63 @@ fn condition(table: &Table, side: Side, some: &[Found<At>]) -> String {
     }
 }
 
-fn version(row: &tokio_postgres::Row) -> Option<RowVersion> {
+pub(super) fn version(row: &tokio_postgres::Row) -> Option<RowVersion> {
     let values: Vec<Option<String>> = row.try_get(4).ok()?;
     let cuts: Vec<Option<String>> = row.try_get(5).ok()?;
-    let cut = |text: &String| {
-        let (bytes, md5) = text.split_once(':')?;
-        Some(Cut { bytes: bytes.parse().ok()?, md5: md5.to_owned() })
-    };
-    let values = values
-        .into_iter()
-        .zip(cuts)
-        .map(|(text, long)| text.map(|text| Value { text, cut: long.as_ref().and_then(cut) }))
-        .collect();
+    let values = values.into_iter().zip(cuts).map(|(text, long)| value(text, long.as_deref())).collect();
     let xmin: i64 = row.try_get(3).ok()?;
     Some(RowVersion { values, ctid: row.try_get(2).ok()?, xmin: u32::try_from(xmin).ok()? })
+}
+
+/// A value, and what was cut of it: `bytes:md5`.
+fn value(text: Option<String>, long: Option<&str>) -> Option<Value> {
+    let cut = |long: &str| {
+        let (bytes, md5) = long.split_once(':')?;
+        Some(Cut { bytes: bytes.parse().ok()?, md5: md5.to_owned() })
+    };
+    text.map(|text| Value { text, cut: long.and_then(cut) })
+}
+
+/// Which value is wanted whole: one column of a row version that a comparison found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub side: Side,
+    pub table: TableName,
+    pub column: String,
+    /// As [`RowVersion::ctid`] says it.
+    pub ctid: String,
+    pub xmin: u32,
+}
+
+/// The whole of a value that was fetched in part, or its first `limit` characters; `None` if that version of the row is
+/// not there any more. One connection, closed afterwards; reads only; `stop` cancels it on the server.
+///
+/// # Errors
+/// As those of a comparison.
+pub async fn whole(
+    connect: &dyn Connect,
+    wanted: &Wanted,
+    limit: usize,
+    stop: &watch::Receiver<bool>,
+) -> Result<Option<Option<Value>>, CompareError> {
+    let session = Session::open(connect, wanted.side, &Arc::default(), stop).await?;
+    session.run("a value", &format!("SET statement_timeout = {}", PATIENCE.as_millis())).await?;
+    let Some(place) = place(&wanted.ctid) else {
+        return Err(session.garbled("a value", "the place of its row"));
+    };
+    let sql = rows::value(&ask::table(&wanted.table), &wanted.column, place, wanted.xmin, limit);
+    let mut found = None;
+    session
+        .each("a value", &sql, |row| {
+            let long: Option<String> = row.try_get(1).ok()?;
+            found = Some(value(row.try_get(0).ok()?, long.as_deref()));
+            Some(())
+        })
+        .await?;
+    Ok(found)
+}
+
+fn place(ctid: &str) -> Option<Place> {
+    let (block, offset) = ctid.strip_prefix('(')?.strip_suffix(')')?.split_once(',')?;
+    Some((block.parse().ok()?, offset.parse().ok()?))
 }

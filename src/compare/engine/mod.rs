@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 use super::link::Connect;
 use super::model::{Event, Options, Side, Summary};
 
+pub use fetch::{Wanted, whole};
 pub use run::run;
 
 /// Why a comparison, or a part of it, ended early.

@@ -1,6 +1,7 @@
 //! What lies over the panes: a stack of plain values. The top one gets the keys; each file decides for its own.
 
 pub mod answer;
+pub mod comparing;
 pub mod guard;
 pub mod ledger;
 pub mod opening;
@@ -32,6 +33,8 @@ pub enum Overlay {
     Ledger(ledger::Ledger),
     Opening(opening::Opening),
     Tunnelling(tunnelling::Tunnelling),
+    /// How to compare.
+    Comparing(Box<comparing::Form>),
     /// Both versions of a value.
     Versions(versions::Versions),
     /// One question to both databases.
@@ -66,6 +69,7 @@ pub fn key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         Some(Overlay::Ledger(it)) => it.key(model, key),
         Some(Overlay::Opening(it)) => it.key(model, key),
         Some(Overlay::Tunnelling(it)) => it.key(model, key),
+        Some(Overlay::Comparing(it)) => it.key(model, key),
         Some(Overlay::Versions(it)) => it.key(model, key),
         Some(Overlay::Query(it)) => it.key(model, key),
         None => Vec::new(),
@@ -74,7 +78,13 @@ pub fn key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
 
 fn takes_text(overlay: Option<&Overlay>) -> bool {
     match overlay {
-        Some(Overlay::Palette(_) | Overlay::Prompt(_) | Overlay::Opening(_) | Overlay::Tunnelling(_)) => true,
+        Some(
+            Overlay::Palette(_)
+            | Overlay::Prompt(_)
+            | Overlay::Opening(_)
+            | Overlay::Tunnelling(_)
+            | Overlay::Comparing(_),
+        ) => true,
         Some(Overlay::Query(query)) => !query.reading,
         Some(Overlay::Guard(guard)) => guard.typed.is_some(),
         Some(Overlay::Reader(reader)) => reader.page == reader::Page::Help,
@@ -91,6 +101,7 @@ pub fn paste(model: &mut Model, pasted: &str) {
         Some(Overlay::Guard(it)) if it.typed.is_some() => Some(&mut it.input),
         Some(Overlay::Opening(it)) => it.field_mut(),
         Some(Overlay::Tunnelling(it)) => it.field_mut(),
+        Some(Overlay::Comparing(it)) => it.field_mut(),
         Some(Overlay::Query(it)) if !it.reading => Some(&mut it.input),
         _ => None,
     };

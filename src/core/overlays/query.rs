@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tui_input::Input;
 
 use super::{Overlay, edit, open};
+use crate::compare::question;
 use crate::core::effect::Effect;
 use crate::core::model::Model;
 use crate::domain::CompareRequest;
@@ -19,6 +20,9 @@ pub enum Reply {
         rows: Vec<Vec<Option<String>>>,
         /// There are more rows than these.
         more: bool,
+        /// A value is longer than what is here of it.
+        #[serde(default)]
+        cut: bool,
         /// Milliseconds that the server took.
         took_ms: u64,
     },
@@ -54,6 +58,8 @@ pub struct Query {
     pub left: usize,
     /// The keys scroll the answers and do not type.
     pub reading: bool,
+    /// Why what stands there is not asked.
+    pub problem: Option<String>,
 }
 
 impl Query {
@@ -66,6 +72,7 @@ impl Query {
             top: 0,
             left: 0,
             reading: false,
+            problem: None,
         }
     }
 
@@ -77,7 +84,8 @@ impl Query {
                 return Vec::new();
             }
             KeyCode::Tab => self.reading = !self.reading && self.answers.is_some(),
-            KeyCode::Enter if self.asked.is_none() && !self.input.value().trim().is_empty() => {
+            KeyCode::Enter if self.asked.is_none() && self.is_refused() => {}
+            KeyCode::Enter if self.asked.is_none() => {
                 model.panes.queries += 1;
                 let id = model.panes.queries;
                 (self.asked, self.answers, self.top, self.left) = (Some(id), None, 0, 0);
@@ -94,12 +102,22 @@ impl Query {
                 self.left = (self.left + 1).min(self.columns().saturating_sub(1));
             }
             _ if !self.reading => {
+                self.problem = None;
                 edit(&mut self.input, key);
             }
             _ => {}
         }
         open(model, Overlay::Query(self));
         effects
+    }
+
+    /// True, and says why, if it is plain from the text that it is not one SELECT: then nobody is asked.
+    fn is_refused(&mut self) -> bool {
+        self.problem = question::read(self.input.value()).err();
+        if self.problem.is_some() {
+            self.answers = None;
+        }
+        self.problem.is_some()
     }
 
     /// Rows of the longer answer.

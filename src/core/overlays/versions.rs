@@ -4,8 +4,10 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{Overlay, open};
 use crate::compare::{Side, Value};
+use crate::core::comparing::fetch;
 use crate::core::effect::Effect;
 use crate::core::model::{Level, Model};
+use crate::core::more::What;
 use crate::core::panes::compare_diff::{self, Line, Whose};
 use crate::core::panes::{compare, compare_rows, tunnels::bytes};
 
@@ -38,14 +40,14 @@ pub fn shown(model: &Model, column: u16) -> Option<Shown> {
             Some(None) => remarks.push(format!("{word}: NULL")),
             Some(Some(v)) if v.text.is_empty() => remarks.push(format!("{word}: the empty text")),
             Some(Some(Value { cut: Some(cut), text })) => remarks.push(format!(
-                "{word}: only the first {} of {} are here (md5 {})",
+                "{word}: only the first {} of {} are here",
                 bytes(text.len() as u64),
-                bytes(cut.bytes),
-                crate::domain::text::clean(&cut.md5)
+                bytes(cut.bytes)
             )),
             Some(Some(_)) => {}
         }
     }
+    remarks.extend(whole(model, column, (live.flatten(), restored.flatten())));
     let text = |value: Option<Option<&Value>>| value.flatten().map(|v| v.text.clone());
     let lines = match (text(live), text(restored)) {
         (Some(a), Some(b)) => compare_diff::diff(&a, &b),
@@ -55,6 +57,28 @@ pub fn shown(model: &Model, column: u16) -> Option<Shown> {
     };
     let title = crate::domain::text::clean(&format!("{}.{name}", table.head.table));
     Some(Shown { title, remarks, lines })
+}
+
+/// What is known of the part that is not here, and how to get it.
+fn whole(model: &Model, column: u16, (live, restored): (Option<&Value>, Option<&Value>)) -> Vec<String> {
+    let cut = |v: Option<&Value>| v.and_then(|v| v.cut.clone());
+    let mut out = Vec::new();
+    match (cut(live), cut(restored)) {
+        (None, None) => {}
+        (Some(a), Some(b)) if a == b => {
+            out.push("By size and md5 both are the same. f fetches the whole.".into())
+        }
+        _ => out.push("f fetches the whole.".into()),
+    }
+    let Some(comparison) = &model.compare else { return out };
+    let mine = |what: &What| matches!(what, What::Value { column: c, .. } if *c == column);
+    if let Some(fetch) = comparison.fetch.as_ref().filter(|f| mine(&f.what)) {
+        let stop = if fetch.stopping { "stopping" } else { "x stops it" };
+        out.push(format!("Fetching the whole · {stop}"));
+    } else if let Some((_, why)) = comparison.failed.as_ref().filter(|(what, _)| mine(what)) {
+        out.push(format!("NOT fetched: {why}"));
+    }
+    out
 }
 
 fn of(whose: Whose, text: &str) -> Vec<Line> {
@@ -73,6 +97,16 @@ impl Versions {
             KeyCode::PageDown => self.top = (self.top + 10).min(last),
             KeyCode::Home | KeyCode::Char('g') => self.top = 0,
             KeyCode::End | KeyCode::Char('G') => self.top = last,
+            KeyCode::Char('f') => {
+                let effects = fetch::value(model, self.column);
+                open(model, Overlay::Versions(self));
+                return effects;
+            }
+            KeyCode::Char('x') => {
+                let effects = fetch::cancel(model).unwrap_or_default();
+                open(model, Overlay::Versions(self));
+                return effects;
+            }
             KeyCode::Char('y') => {
                 open(model, Overlay::Versions(self));
                 let row = compare::row(model);

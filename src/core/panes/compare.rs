@@ -3,14 +3,15 @@
 
 use std::cmp::Reverse;
 
+use super::compare_head::{self, seconds};
 use super::compare_rows;
 use crate::compare::model::RowDiff;
-use crate::compare::{RowKind, TableId, Verdict, gates};
-use crate::core::comparison::{Comparison, RowKey, Stage, Table, advice};
+use crate::compare::{TableId, Verdict, gates};
+use crate::core::comparison::{RowKey, Stage, Table};
 use crate::core::filter::Filter;
 use crate::core::list::List;
 use crate::core::model::Model;
-use crate::core::panes::{PaneId, tunnels::bytes};
+use crate::core::panes::tunnels::bytes;
 use crate::domain::{clock, text};
 
 /// How deep the pane shows.
@@ -56,19 +57,6 @@ impl View {
             Level::Columns => self.columns.filter = text,
         }
     }
-}
-
-/// A line above the rows: its part in the picture, and its words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Head {
-    /// Which two servers, and how far it is.
-    Progress(String),
-    /// What to conclude.
-    Conclusion(String),
-    /// More of what it means.
-    Meaning(String),
-    /// Something is wrong, or not known.
-    Caution(String),
 }
 
 /// The fields that a filter may name at the level that shows: of rows, their columns.
@@ -181,158 +169,6 @@ pub fn counts(model: &Model) -> (usize, usize) {
     }
 }
 
-/// What stands on top: how far it is, what it means. Fewer lines where there is little room.
-pub fn head(model: &Model) -> Vec<Head> {
-    let Some(comparison) = &model.compare else { return Vec::new() };
-    let most = usize::from(height(model) / 3).clamp(1, 6);
-    let mut lines = match model.panes.compare.level {
-        Level::Tables => meaning(model, comparison),
-        Level::Rows | Level::Columns => about_table(model),
-    };
-    let n = comparison.marked.len();
-    if let (Some(Head::Progress(first)), 1..) = (lines.first_mut(), n) {
-        *first = format!("marked for repair: {n} · {first}");
-    }
-    lines.truncate(most);
-    lines
-}
-
-fn height(model: &Model) -> u16 {
-    model.layout().rect(PaneId::Compare).map_or(0, |r| r.height.saturating_sub(2))
-}
-
-fn meaning(model: &Model, comparison: &Comparison) -> Vec<Head> {
-    let mut lines = vec![Head::Progress(progress(model, comparison))];
-    if let Stage::Ended { why, .. } = &comparison.stage {
-        lines.push(Head::Caution(format!("NOT COMPLETE: {}", text::clean(why))));
-    }
-    if let Some(summary) = &comparison.summary {
-        let why = text::clean(&summary.advice_why);
-        lines.push(Head::Conclusion(format!("{}: {why}", advice(summary.advice))));
-        if let Some(at) = summary.recovery_point {
-            let from = summary.recovery_point_from.as_deref().unwrap_or("the newest thing in it");
-            lines.push(Head::Meaning(format!(
-                "Recovery point, as the data show it: {} ({})",
-                clock::both(at),
-                text::clean(from)
-            )));
-        }
-        lines.extend(newest_lost(comparison).map(Head::Meaning));
-    } else if let Some(note) = comparison.notes.back() {
-        lines.push(Head::Meaning(note.clone()));
-    }
-    if comparison.unknown() > 0 && !comparison.is_running() {
-        lines
-            .push(Head::Caution(format!("{} tables NOT compared: filter verdict:not", comparison.unknown())));
-    }
-    let strange = comparison.schema.iter().filter(|c| !c.normal).count();
-    if strange > 0 {
-        lines.push(Head::Caution(format!("{strange} definitions besides tables differ: v lists them")));
-    }
-    lines
-}
-
-/// When the lost rows were last written, by the table that lost most.
-fn newest_lost(comparison: &Comparison) -> Option<String> {
-    let results = comparison.tables.values().filter_map(|t| t.result.as_ref());
-    let times = results.flat_map(|r| r.times.iter().map(move |t| (r, t)));
-    let (result, time) =
-        times.filter(|(_, t)| t.newest_lost.is_some()).max_by_key(|(r, t)| (t.newest_lost, r.counts.lost))?;
-    let at = time.newest_lost?;
-    let column = text::clean(&time.column);
-    Some(format!(
-        "Newest lost row: {} ({}.{column})",
-        clock::both(at),
-        text::clean(&result.table.to_string())
-    ))
-}
-
-/// How far it is: percent, time left, tables, bytes from each side, what is done now.
-pub fn progress(model: &Model, comparison: &Comparison) -> String {
-    let p = &comparison.progress;
-    let received = format!("{} from LIVE, {} from PTR", bytes(p.received_live), bytes(p.received_restored));
-    match &comparison.stage {
-        Stage::Running => {
-            let left = p.left.map_or_else(String::new, |s| format!(" · {} left", seconds(s)));
-            let verb = if comparison.stopping { "stopping" } else { "comparing" };
-            let now = if p.now.is_empty() { String::new() } else { format!(" · {}", text::clean(&p.now)) };
-            format!(
-                "{verb} {} % · {} of {} tables{left} · {received}{now}",
-                p.percent(),
-                p.tables_done,
-                p.tables
-            )
-        }
-        Stage::Done { at } => {
-            let (live, restored) = comparison
-                .summary
-                .as_ref()
-                .map_or((p.received_live, p.received_restored), |s| (s.received_live, s.received_restored));
-            let took = comparison.summary.as_ref().map_or(p.elapsed, |s| s.seconds);
-            format!(
-                "{} tables in {} · {} from LIVE, {} from PTR · {} ago",
-                comparison.tables.len(),
-                seconds(took),
-                bytes(live),
-                bytes(restored),
-                clock::span(model.now - *at)
-            )
-        }
-        Stage::Ended { at, .. } => format!(
-            "{} of {} tables · {received} · {} ago",
-            p.tables_done,
-            comparison.tables.len(),
-            clock::span(model.now - *at)
-        ),
-    }
-}
-
-/// `0.8 s`, `12 s`, `3 m`.
-fn seconds(value: f64) -> String {
-    if value < 9.95 {
-        format!("{:.1} s", value.max(0.0))
-    } else {
-        clock::span(chrono::Duration::milliseconds((value.min(1e9) * 1e3) as i64))
-    }
-}
-
-fn about_table(model: &Model) -> Vec<Head> {
-    let Some(table) = table(model) else { return Vec::new() };
-    let name = name(table);
-    let Some(result) = &table.result else { return vec![Head::Progress(name)] };
-    if let (Level::Columns, Some(row)) = (model.panes.compare.level, row(model)) {
-        let key = compare_rows::key_text(row);
-        let (sign, kind) = (compare_rows::sign(row.kind), compare_rows::kind(row.kind));
-        return vec![Head::Progress(format!(
-            "{name} · {sign} {kind} · {} {key}",
-            text::clean(&result.key.join(", "))
-        ))];
-    }
-    let counts = &result.counts;
-    let about = if counts.exact { "" } else { "about " };
-    let mut shown: Vec<String> = [
-        (counts.lost, RowKind::Lost, "lost"),
-        (counts.changed, RowKind::Changed, "changed"),
-        (counts.new, RowKind::New, "new"),
-    ]
-    .into_iter()
-    .filter(|(n, ..)| *n > 0)
-    .map(|(n, kind, word)| {
-        let here = result.rows.iter().filter(|r| r.kind == kind).map(|r| r.copies.max(1)).sum::<u64>();
-        let first = if here < n { format!(", the first {here} here") } else { String::new() };
-        format!("{about}{n} {word}{first}")
-    })
-    .collect();
-    if counts.touched_same > 0 {
-        shown.push(format!("{} written again, same content", counts.touched_same));
-    }
-    let mut lines = vec![Head::Progress(format!("{name} · {}", shown.join(" · ")))];
-    if model.panes.compare.level == Level::Rows {
-        lines.extend(result.notes.iter().map(|n| Head::Meaning(text::clean(n))));
-    }
-    lines
-}
-
 /// Lines below the list for the selected one's particulars, out of `lines` in all.
 pub fn detail_lines(model: &Model, lines: u16) -> u16 {
     match (model.panes.compare.level, lines) {
@@ -353,7 +189,7 @@ pub fn title_lines(model: &Model) -> u16 {
 
 /// All lines above the rows.
 pub fn head_lines(model: &Model) -> u16 {
-    head(model).len() as u16 + title_lines(model)
+    compare_head::head(model).len() as u16 + title_lines(model)
 }
 
 /// A table's particulars: why this path, failed gates, definitions, notes, times. `(is a caution, words)`.
@@ -395,7 +231,10 @@ pub fn copy_text(model: &Model) -> Option<String> {
     let request = &model.compare.as_ref()?.request;
     let table = table(model)?;
     let name = text::clean(&table.head.table.to_string());
-    Some(format!("drtui compare --live \"$LIVE_URL\" --restored @{} --table '{name}'", request.restored))
+    let options =
+        crate::domain::CompareOptions { tables: vec![name], exclude: vec![], ..request.options.clone() };
+    let request = crate::domain::CompareRequest { options, ..request.clone() };
+    Some(crate::incident::Action::Compare { request: Box::new(request) }.command_line())
 }
 
 /// A table or row that is not there any more is left.
@@ -422,6 +261,10 @@ pub fn summary(model: &Model) -> String {
     };
     match &comparison.stage {
         Stage::Running => format!("{} % {found}", comparison.progress.percent()),
+        Stage::Done { .. } if comparison.request.options.part().is_some() => format!("!part {found}"),
+        Stage::Done { .. } if comparison.unknown() > 0 => {
+            format!("!{found}, {} not compared", comparison.unknown())
+        }
         Stage::Done { .. } => found,
         Stage::Ended { .. } => format!("!stopped {found}"),
     }

@@ -6,6 +6,8 @@ use super::compare_value::escaped;
 
 /// Longest text that is compared, in characters: a person reads no more.
 const MOST: usize = 20_000;
+/// Characters before a first difference that lies far in.
+const BEFORE: usize = 400;
 
 /// Whose a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub fn diff(live: &str, restored: &str) -> Vec<Line> {
     let (live, restored) = match (pretty(live), pretty(restored)) {
         // Where only blanks differ, those are what is shown.
         (Some(a), Some(b)) if a != b => (a, b),
-        _ => (bounded(live), bounded(restored)),
+        _ => near(live, restored),
     };
     let diff = TextDiff::from_lines(&live, &restored);
     let mut lines = Vec::new();
@@ -56,6 +58,30 @@ pub fn alone(text: &str) -> Vec<Line> {
     let text = pretty(text).unwrap_or_else(|| bounded(text));
     let line = |l: &str| Line { whose: Whose::Both, pieces: vec![(false, escaped(l, "\\"))] };
     text.split('\n').map(line).collect()
+}
+
+/// Both texts as far as a person reads. Of long ones that begin alike, from a little before their first difference.
+fn near(live: &str, restored: &str) -> (String, String) {
+    if live.len().max(restored.len()) <= MOST {
+        return (live.to_owned(), restored.to_owned());
+    }
+    let same = live.chars().zip(restored.chars()).take_while(|(a, b)| a == b).count();
+    let skip = if same > MOST / 2 { same - BEFORE } else { 0 };
+    let part = |text: &str| {
+        let left = if skip > 0 {
+            format!("… {skip} characters that are the same on both …\n")
+        } else {
+            String::new()
+        };
+        let mut rest = text.chars().skip(skip);
+        let shown: String = rest.by_ref().take(MOST).collect();
+        let right = match rest.count() {
+            0 => String::new(),
+            more => format!("\n… {more} more characters are not shown …"),
+        };
+        format!("{left}{shown}{right}")
+    };
+    (part(live), part(restored))
 }
 
 fn bounded(text: &str) -> String {

@@ -4,6 +4,8 @@ pub mod checklist;
 pub mod compare;
 pub mod compare_copy;
 pub mod compare_diff;
+pub mod compare_head;
+pub mod compare_past;
 pub mod compare_rows;
 pub mod compare_value;
 pub mod postgres;

@@ -21,6 +21,7 @@ pub fn request() -> CompareRequest {
         live_tunnel: TunnelId(1),
         restored_tunnel: TunnelId(2),
         incident: None,
+        options: Default::default(),
     }
 }
 
@@ -229,7 +230,7 @@ pub fn end() -> Vec<Event> {
             counts,
             schema_changes: 1,
             advice: Advice::RepairSome,
-            advice_why: "1410 rows lost, 3 changed, 2 new; 1 tables gone: repair from the copy".into(),
+            advice_why: "1410 rows lost, 3 changed, 2 new; 1 table gone: repair from the copy".into(),
             recovery_point: Some(at("2026-11-20T09:40:58Z")),
             recovery_point_from: Some("newest value of public.orders.updated_at".into()),
             received_live: 2_640_000,
@@ -277,7 +278,7 @@ pub fn news(kit: &mut Kit, run: u32, end: bool) {
 /// One under way.
 pub fn begun() -> Kit {
     let mut kit = kit();
-    kit.keys("6 c");
+    kit.keys("6 c enter");
     kit.send(Msg::Compare { run: 1, news: beginning() });
     kit.later(1);
     kit

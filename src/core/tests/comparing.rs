@@ -1,11 +1,17 @@
 //! Comparing: from the request to the evidence, and what a person finds on the way.
 
+use crate::compare::RowKind;
+use crate::compare::Value;
+use crate::compare::model::Cut;
 use crate::compare::model::Event;
 use crate::core::comparison::Stage;
+use crate::core::more::{Fetched, More};
 use crate::core::overlays::Overlay;
+use crate::core::overlays::comparing::Form;
 use crate::core::overlays::query::Reply;
 use crate::core::panes::compare::{self, Level};
-use crate::core::panes::compare_rows;
+use crate::core::panes::compare_head::head;
+use crate::core::panes::{compare_past, compare_rows};
 use crate::core::testing::compared::{self, done, kit};
 use crate::core::testing::{Kit, deployment, server};
 use crate::core::{Effect, Msg, PaneId, sense};
@@ -28,6 +34,24 @@ fn ends(kit: &mut Kit, outcome: Outcome) {
     kit.send(Msg::Acted { id, action: Action::Compare { request: Box::new(request) }, outcome });
 }
 
+fn form(kit: &Kit) -> &Form {
+    match kit.model.overlays.last() {
+        Some(Overlay::Comparing(form)) => form,
+        other => panic!("no form: {other:?}"),
+    }
+}
+
+fn problem(kit: &Kit) -> String {
+    form(kit).problem.clone().unwrap_or_default()
+}
+
+/// What stands above the rows.
+fn heads(kit: &Kit) -> String {
+    let mut model = kit.model.clone();
+    (model.size, model.focus, model.zoom) = ((200, 60), PaneId::Compare, true);
+    format!("{:?}", head(&model))
+}
+
 fn names(kit: &Kit) -> Vec<String> {
     let comparison = kit.model.compare.as_ref().unwrap();
     compare::tables(&kit.model).iter().map(|id| comparison.tables[id].head.table.name.clone()).collect()
@@ -40,15 +64,20 @@ fn it_needs_an_incident_and_a_copy_that_is_ready() {
     assert!(kit.toast().contains("No PTR copy is listed"), "{}", kit.toast());
     let mut kit = compared::kit();
     kit.news(Update::Servers { all: vec![server("copy", ServerClass::Ptr, "Starting")] });
-    kit.keys("6 c");
-    assert!(kit.toast().contains("copy is Starting"), "{}", kit.toast());
+    kit.keys("6 c enter");
+    assert!(problem(&kit).contains("copy is Starting"), "{}", problem(&kit));
+    kit.keys("esc");
     kit.news(Update::Servers {
         all: vec![server("a", ServerClass::Ptr, "Ready"), server("b", ServerClass::Ptr, "Ready")],
     });
-    kit.keys("c");
-    assert!(kit.toast().contains(":compare a or :compare b"), "{}", kit.toast());
+    kit.command("compare c");
+    assert!(kit.toast().contains("No copy here is called `c`"), "{}", kit.toast());
+    kit.keys("c").keys("right").keys("right").keys("left").keys("right");
+    assert_eq!(form(&kit).copy, "b", "the copies are chosen from");
+    kit.keys("esc");
     assert!(request(&kit).is_none());
     kit.command("compare b");
+    kit.keys("enter");
     assert_eq!(request(&kit).unwrap().1.restored, "b");
 }
 
@@ -56,7 +85,7 @@ fn it_needs_an_incident_and_a_copy_that_is_ready() {
 fn it_is_on_record_before_it_begins_and_live_comes_first() {
     let mut kit = kit();
     kit.journal_waits = true;
-    kit.keys("6 c");
+    kit.keys("6 c enter");
     assert!(request(&kit).is_none() && kit.model.compare.is_none());
     kit.journal_says();
     let (_, request) = request(&kit).unwrap();
@@ -73,10 +102,10 @@ fn it_is_on_record_before_it_begins_and_live_comes_first() {
 fn with_the_service_stopped_it_takes_pods_of_its_own_and_the_guard() {
     let mut kit = kit();
     kit.news(Update::Deployments { all: vec![deployment("rsm-production", 0, 0)] });
-    kit.keys("6 c esc");
+    kit.keys("6 c enter esc");
     assert!(request(&kit).is_none() && kit.model.pending.is_empty(), "read-only");
     kit.command("arm 15m");
-    kit.keys("6 c");
+    kit.keys("6 c enter");
     assert!(matches!(kit.model.overlays.last(), Some(Overlay::Guard(_))));
     kit.text("production").keys("enter");
     assert!(request(&kit).unwrap().1.own_pod);
@@ -85,7 +114,7 @@ fn with_the_service_stopped_it_takes_pods_of_its_own_and_the_guard() {
 #[test]
 fn what_lost_most_stands_on_top_while_verdicts_come_in() {
     let mut kit = kit();
-    kit.keys("6 c");
+    kit.keys("6 c enter");
     news(&mut kit, compared::beginning());
     assert_eq!(names(&kit)[0], "orders", "a glimpse counts");
     assert_eq!(names(&kit).last().unwrap(), "documents", "what is the same is last");
@@ -145,7 +174,7 @@ fn rows_are_marked_for_repair_and_stay_so() {
     kit.keys("g enter space space backspace");
     let marked = |kit: &Kit| kit.model.compare.as_ref().unwrap().marked.len();
     assert_eq!(marked(&kit), 2);
-    let head = format!("{:?}", compare::head(&kit.model));
+    let head = heads(&kit);
     assert!(head.contains("marked for repair: 2"), "{head}");
     kit.keys("enter g space");
     assert_eq!(marked(&kit), 1);
@@ -178,7 +207,7 @@ fn columns_scroll_no_further_than_they_go() {
 #[test]
 fn stopping_reaches_the_runtime_and_what_was_found_stays() {
     let mut kit = kit();
-    kit.keys("6 c");
+    kit.keys("6 c enter");
     news(&mut kit, compared::beginning());
     kit.keys("x");
     assert!(kit.effects.contains(&Effect::CancelCompare { run: 1 }));
@@ -200,7 +229,7 @@ fn the_item_is_verified_by_the_comparison_and_the_journal_holds_no_row() {
     assert!(matches!(kit.model.overlays.last(), Some(Overlay::Answer(_))));
     kit.keys("enter");
     assert!(kit.toast().contains("No complete comparison answers it"), "{}", kit.toast());
-    kit.keys("c");
+    kit.keys("c enter");
     assert_eq!((kit.model.focus, kit.model.overlays.len()), (PaneId::Compare, 0));
     news(&mut kit, compared::beginning());
     news(&mut kit, compared::end());
@@ -243,6 +272,7 @@ fn both_are_asked_one_question_and_only_the_last_answer_shows() {
         columns: vec!["n".into()],
         rows: vec![vec![Some(text.into())]],
         more: false,
+        cut: false,
         took_ms: 3,
     };
     kit.send(Msg::Queried { id: 9, live: reply("old"), restored: reply("old") });
@@ -273,4 +303,203 @@ fn a_recording_holds_nobodys_data() {
     kit.keys("s");
     let typed = Msg::Input { input: crossterm::event::Event::Key(crate::core::testing::key("a")) };
     assert!(!serde_json::to_string(&typed.for_recording(&kit.model)).unwrap().contains("\"a\""));
+}
+
+#[test]
+fn what_is_compared_and_how_is_chosen_and_stands_on_record() {
+    let mut kit = kit();
+    kit.keys("6 c tab").text("users, orders*").keys("tab").text("audit").keys("tab").text("id > 7");
+    kit.keys("tab right right tab").text("5").keys("tab").text("20000").keys("enter");
+    assert!(problem(&kit).contains("say 1 to 10000"), "{}", problem(&kit));
+    kit.keys("backspace enter");
+    let (_, request) = request(&kit).unwrap();
+    let part = "only users, orders*; without audit; rows where id > 7";
+    assert_eq!(request.options.part().unwrap(), part);
+    let action = Action::Compare { request: Box::new(request) };
+    assert_eq!(
+        action.command_line(),
+        "drtui compare --live \"$LIVE_URL\" --restored @s189p01-rsm-pd-pg-ptr --table users --table 'orders*' \
+         --exclude audit --where 'id > 7' --mode logical --max-load 5 --rows 2000"
+    );
+    news(&mut kit, compared::beginning());
+    news(&mut kit, compared::end());
+    ends(&mut kit, Outcome::Done { result: "compared".into() });
+    assert!(heads(&kit).contains("PART ONLY"), "{}", heads(&kit));
+    let item = |id: &str| kit.model.runbook().unwrap().item(id).unwrap().clone();
+    let seen = sense::sense(&kit.model, &item("validate-data")).unwrap();
+    // What is lost in a part is lost; that nothing differs, a part does not prove.
+    assert!(seen.verdict == Verdict::Pass && seen.value.contains(part), "{seen:?}");
+    assert_eq!(sense::sense(&kit.model, &item("compare-again")).unwrap().verdict, Verdict::Unknown);
+    kit.keys("c");
+    assert_eq!(
+        form(&kit).options().unwrap(),
+        crate::domain::CompareOptions::default(),
+        "no part by accident"
+    );
+}
+
+#[test]
+fn a_condition_is_one_expression_and_is_not_recorded_as_it_is_typed() {
+    let mut kit = kit();
+    kit.keys("6 c tab tab tab").text("true; drop table users").keys("enter");
+    assert!(problem(&kit).contains("no semicolon") && request(&kit).is_none(), "{}", problem(&kit));
+    let typed = Msg::Input { input: crossterm::event::Event::Key(crate::core::testing::key("a")) };
+    assert!(!serde_json::to_string(&typed.for_recording(&kit.model)).unwrap().contains("\"a\""));
+}
+
+fn fetched(kit: &Kit) -> Option<(u64, More)> {
+    kit.effects.iter().rev().find_map(|e| match e {
+        Effect::Fetch { id, more, .. } => Some((*id, more.clone())),
+        _ => None,
+    })
+}
+
+#[test]
+fn more_rows_are_fetched_by_comparing_the_table_again() {
+    let mut kit = done();
+    kit.keys("g enter");
+    assert!(heads(&kit).contains("998 lost (the first 3 here)") && heads(&kit).contains("f fetches more"));
+    kit.keys("f");
+    let (id, more) = fetched(&kit).unwrap();
+    assert!(matches!(&more, More::Rows { table, rows: 1_000 } if table.name == "orders"), "{more:?}");
+    let progress = crate::compare::Progress { done: 1, total: 4, ..Default::default() };
+    kit.send(Msg::Fetched { id, news: Fetched::Progress { progress } });
+    assert!(heads(&kit).contains("again for 1000 rows of each kind, 25 % · x stops it"), "{}", heads(&kit));
+    kit.keys("f");
+    assert!(kit.toast().contains("x stops it"), "one at a time");
+    kit.send(Msg::Fetched { id: 99, news: Fetched::Ended { why: None } });
+    kit.keys("x");
+    assert!(kit.effects.contains(&Effect::CancelFetch { id }) && heads(&kit).contains("stopping"));
+    kit.send(Msg::Fetched { id, news: Fetched::Ended { why: Some("cancelled".into()) } });
+    assert!(heads(&kit).contains("Not fetched: cancelled"), "{}", heads(&kit));
+    kit.keys("f");
+    let (id, _) = fetched(&kit).unwrap();
+    // In the other comparison the table has another number; rows are lost meanwhile.
+    let mut result = compared::orders();
+    (result.id, result.counts.lost) = (0, 999);
+    result.rows.insert(0, compared::row(RowKind::Lost, &[], &[Some("4000"), None, None, None]));
+    kit.send(Msg::Fetched { id, news: Fetched::Rows { result: Box::new(result) } });
+    kit.send(Msg::Fetched { id, news: Fetched::Ended { why: None } });
+    assert_eq!(compare_rows::rows(&kit.model).len(), 9);
+    assert!(heads(&kit).contains("999 lost, 3 changed, 1 new; at first 998 lost"), "{}", heads(&kit));
+    kit.keys("f");
+    assert!(matches!(fetched(&kit).unwrap().1, More::Rows { rows: 10_000, .. }), "ten times as many");
+    assert_eq!(names(&kit)[0], "orders");
+}
+
+#[test]
+fn a_cut_value_is_fetched_whole_or_said_why_not() {
+    let mut kit = done();
+    kit.keys("g enter ] enter enter f");
+    let (id, more) = fetched(&kit).unwrap();
+    let More::Values(wanted) = more else { panic!("{more:?}") };
+    assert_eq!(wanted.len(), 1, "live's is here");
+    assert_eq!((wanted[0].column.as_str(), wanted[0].ctid.as_str(), wanted[0].xmin), ("note", "(0,1)", 900));
+    let remarks =
+        |kit: &Kit| format!("{:?}", crate::core::overlays::versions::shown(&kit.model, 2).unwrap().remarks);
+    assert!(remarks(&kit).contains("Fetching the whole · x stops it"), "{}", remarks(&kit));
+    let value =
+        |value| Msg::Fetched { id, news: Fetched::Value { side: crate::compare::Side::Restored, value } };
+    kit.send(value(None));
+    kit.send(Msg::Fetched { id, news: Fetched::Ended { why: None } });
+    assert!(
+        remarks(&kit).contains("NOT fetched: PTR: this version of the row is not there"),
+        "{}",
+        remarks(&kit)
+    );
+    kit.keys("f");
+    let (id, _) = fetched(&kit).unwrap();
+    let whole = Value { text: "whole".repeat(9), cut: None };
+    let news = Fetched::Value { side: crate::compare::Side::Restored, value: Some(Some(whole)) };
+    let told = Msg::Fetched { id, news };
+    assert!(!serde_json::to_string(&told.for_recording(&kit.model)).unwrap().contains("whole"));
+    kit.send(told);
+    kit.send(Msg::Fetched { id, news: Fetched::Ended { why: None } });
+    assert_eq!(remarks(&kit), "[]");
+    kit.keys("f");
+    assert!(kit.toast().contains("all here"), "{}", kit.toast());
+    kit.keys("esc backspace C");
+    assert!(matches!(kit.effects.last(), Some(Effect::CopySilently(text)) if text.contains("wholewhole")));
+}
+
+#[test]
+fn a_value_that_is_still_cut_says_so() {
+    let mut kit = done();
+    kit.keys("g enter ] enter f");
+    let (id, _) = fetched(&kit).unwrap();
+    let cut = Some(Cut { bytes: 1_200_000, md5: "x".into() });
+    let value = Some(Some(Value { text: "a".repeat(1_000_000), cut }));
+    kit.send(Msg::Fetched { id, news: Fetched::Value { side: crate::compare::Side::Restored, value } });
+    kit.keys("enter");
+    let shown = crate::core::overlays::versions::shown(&kit.model, 2).unwrap();
+    assert!(
+        format!("{:?}", shown.remarks).contains("only the first 1.0 MB of 1.2 MB are here"),
+        "{:?}",
+        shown.remarks
+    );
+}
+
+#[test]
+fn after_a_restart_the_record_is_shown_with_its_age_and_never_as_current() {
+    let before = done();
+    let entries = before.model.session.as_ref().unwrap().entries.clone();
+    let mut kit = Kit::new();
+    kit.send(Msg::Opened { entries, resumed: true, notes: vec![] });
+    kit.later(7_300);
+    let said = format!("{:?}", compare_past::lines(&kit.model));
+    for words in [
+        "NOT CURRENT: on record 2 h",
+        "LIVE s189p01-rsm-pd-pg with PTR s189p01-rsm-pd-pg-ptr",
+        "1410 rows lost",
+        "public.orders CHANGED 998 lost 3 changed 1 new",
+        "public.audit_log GONE on live 412 lost",
+        "public.sessions NOT COMPARABLE",
+        "2 the same",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(kit.model.compare.is_none());
+    kit.model.runbooks = before.model.runbooks.clone();
+    let item = kit.model.runbook().unwrap().item("validate-data").unwrap().clone();
+    let seen = sense::sense(&kit.model, &item).unwrap();
+    assert_eq!((seen.verdict, seen.as_of), (Verdict::Unknown, None));
+    assert!(seen.value.contains("not compared since"), "{}", seen.value);
+}
+
+#[test]
+fn a_comparison_without_an_end_on_record_is_said_to_have_none() {
+    let before = compared::begun();
+    let entries = before.model.session.as_ref().unwrap().entries.clone();
+    let mut kit = Kit::new();
+    kit.send(Msg::Opened { entries, resumed: true, notes: vec![] });
+    let said = format!("{:?}", compare_past::lines(&kit.model));
+    assert!(said.contains("NOT FINISHED: the record has its beginning and no end"), "{said}");
+}
+
+#[test]
+fn what_is_not_one_select_is_not_sent() {
+    let mut kit = done();
+    kit.keys("s").text("delete from users").keys("enter");
+    assert!(!kit.effects.iter().any(|e| matches!(e, Effect::AskBoth { .. })));
+    let Some(Overlay::Query(query)) = kit.model.overlays.last() else { panic!("no box") };
+    assert!(query.problem.as_ref().unwrap().contains("begins with DELETE"), "{:?}", query.problem);
+    kit.keys("backspace");
+    let Some(Overlay::Query(query)) = kit.model.overlays.last() else { panic!("no box") };
+    assert_eq!(query.problem, None);
+}
+
+#[test]
+fn it_is_said_whether_it_is_finished_and_whether_that_is_all() {
+    let mut kit = compared::begun();
+    assert!(heads(&kit).contains("COMPARING, 42 %: 1 of 7 tables"), "{}", heads(&kit));
+    kit.keys("x");
+    assert!(heads(&kit).contains("STOPPING"));
+    ends(&mut kit, Outcome::Failed { why: "cancelled".into() });
+    assert!(heads(&kit).contains("NOT FINISHED: cancelled · 1 of 7 tables compared"), "{}", heads(&kit));
+    assert!(heads(&kit).contains("Next: c compares again"), "{}", heads(&kit));
+    let kit = done();
+    for words in ["FINISHED", "6 of 7 tables compared", "REPAIR SOME", "1 table NOT compared", "Next: Enter"]
+    {
+        assert!(heads(&kit).contains(words), "{words}: {}", heads(&kit));
+    }
 }

@@ -1,6 +1,7 @@
 //! Draws what lies over the panes.
 
 mod answer;
+mod comparing;
 mod dialogs;
 mod guard;
 mod query;
@@ -29,6 +30,7 @@ pub fn draw(model: &Model, theme: &Theme, overlay: &Overlay, frame: &mut Frame<'
         Overlay::Ledger(it) => dialogs::ledger(model, theme, it, frame),
         Overlay::Opening(it) => dialogs::opening(model, theme, it, frame),
         Overlay::Tunnelling(it) => tunnelling::draw(model, theme, it, frame),
+        Overlay::Comparing(it) => comparing::draw(model, theme, it, frame),
         Overlay::Versions(it) => versions::draw(model, theme, it, frame),
         Overlay::Query(it) => query::draw(theme, it, frame),
     }

@@ -21,8 +21,14 @@ pub fn draw(theme: &Theme, it: &Query, frame: &mut Frame<'_>) {
     let size = (frame.area().width.saturating_sub(2), frame.area().height.saturating_sub(2));
     let inner = window("Ask both databases one SELECT", Role::BorderFocus, theme, size, frame);
     field("SELECT> ", &it.input, !it.reading, theme, nth(inner, 0), frame);
-    let words = "Read-only on both sides, at most 200 rows and 10 seconds; nothing of it goes on record.";
-    put(Line::styled(words, theme.style(Role::Dim)), nth(inner, 1), frame.buffer_mut());
+    let (words, role) = match &it.problem {
+        Some(why) => (format!("NOT asked: {why}"), Role::Danger),
+        None => (
+            "Reads only, on both; 200 rows and 10 s at most; nothing of it goes on record.".to_owned(),
+            Role::Dim,
+        ),
+    };
+    put(Line::styled(words, theme.style(role)), nth(inner, 1), frame.buffer_mut());
     let body = Rect::new(inner.x, inner.y + 2, inner.width, inner.height.saturating_sub(3));
     let half = body.width / 2;
     let place = |side: Side| match side {
@@ -60,9 +66,11 @@ fn answer(
         Side::Restored => &it.request.restored,
     };
     let state = match replies {
-        Some((Reply::Rows { rows, more, took_ms, .. }, _)) => {
-            let more = if *more { " and more" } else { "" };
-            format!("{} rows{more} in {took_ms} ms", rows.len())
+        Some((Reply::Rows { rows, more, cut, took_ms, .. }, _)) => {
+            let rows = text::counted(rows.len(), "row");
+            let first = if *more { "the first " } else { "" };
+            let cut = if *cut { ", long values CUT" } else { "" };
+            format!("{first}{rows} in {took_ms} ms{cut}")
         }
         Some((Reply::Failed { .. }, _)) => "failed".into(),
         None if it.asked.is_some() => "asked…".into(),

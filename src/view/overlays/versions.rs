@@ -32,9 +32,13 @@ pub fn draw(model: &Model, theme: &Theme, it: &Versions, frame: &mut Frame<'_>) 
         put(line, nth(inner, n as u16), frame.buffer_mut());
     }
     let scroll = if more > 0 { format!("{more} lines more") } else { "scroll".into() };
-    let keys =
-        [hint(theme, "↑↓", &scroll), hint(theme, "y", "copy the PTR version"), hint(theme, "Esc", "leave")]
-            .concat();
+    let keys = [
+        hint(theme, "↑↓", &scroll),
+        hint(theme, "y", "copy the PTR version"),
+        hint(theme, "f", "fetch the whole"),
+        hint(theme, "Esc", "leave"),
+    ]
+    .concat();
     put(Line::from(keys), nth(inner, inner.height.saturating_sub(1)), frame.buffer_mut());
 }
 

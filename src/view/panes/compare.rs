@@ -9,9 +9,11 @@ use crate::compare::{RowKind, Verdict};
 use crate::core::Model;
 use crate::core::comparison::Table;
 use crate::core::panes::PaneId;
-use crate::core::panes::compare::{self, Head, Level};
+use crate::core::panes::compare::{self, Level};
+use crate::core::panes::compare_head::{self, Head};
+use crate::core::panes::compare_past;
 use crate::domain::text;
-use crate::view::parts::{cell, cell_right, highlight, nth, put, row_style};
+use crate::view::parts::{cell, cell_right, highlight, nth, put, row_style, wrap};
 use crate::view::theme::{Role, Theme};
 
 /// Width of a count.
@@ -19,11 +21,10 @@ const NUMBER: usize = 8;
 
 pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut Frame<'_>) {
     if model.compare.is_none() {
-        let words = "Nothing is compared yet. c compares LIVE with its PTR copy: reads only, on both.";
-        put(Line::styled(words, theme.style(Role::Dim)), area, frame.buffer_mut());
+        nothing(model, theme, area, frame);
         return;
     }
-    let head = compare::head(model);
+    let head = compare_head::head(model);
     for (n, line) in head.iter().enumerate() {
         put(head_line(theme, line), nth(area, n as u16), frame.buffer_mut());
     }
@@ -33,6 +34,27 @@ pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
         Level::Tables => tables(model, theme, focused, area, frame),
         Level::Rows => compare_rows::rows(model, theme, focused, area, frame),
         Level::Columns => compare_rows::columns(model, theme, focused, area, frame),
+    }
+}
+
+/// What to do, and what the record holds of an earlier run.
+fn nothing(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
+    let past = compare_past::lines(model);
+    let first = if past.is_empty() {
+        let words = "Nothing is compared yet. c compares LIVE with its PTR copy: reads only, on both.";
+        Head::Progress(words.to_owned())
+    } else {
+        Head::Conclusion("Compare again: c. Reads only, on both.".to_owned())
+    };
+    let mut line = 0;
+    for head in std::iter::once(first).chain(past) {
+        let styled = head_line(theme, &head);
+        for part in wrap(&styled.to_string(), area.width) {
+            if line < area.height {
+                put(Line::styled(part, styled.style), nth(area, line), frame.buffer_mut());
+            }
+            line += 1;
+        }
     }
 }
 
@@ -55,7 +77,7 @@ fn shown(width: u16) -> (usize, usize) {
 /// Width of the name and of the verdict.
 fn widths(width: u16) -> (usize, usize) {
     let rest = usize::from(width).saturating_sub(shown(width).0 * (NUMBER + 1));
-    let verdict = (rest / 3).clamp(9, 40);
+    let verdict = (rest * 3 / 7).clamp(9, 40);
     (rest.saturating_sub(verdict).max(6), verdict)
 }
 
@@ -131,6 +153,14 @@ fn table_row<'a>(model: &Model, theme: &Theme, table: &Table, width: u16) -> Lin
     let (lost, changed, new) = (counts.map(|c| c.lost), counts.map(|c| c.changed), counts.map(|c| c.new));
     let marked = model.compare.as_ref().is_some_and(|c| c.marked.iter().any(|(id, _)| *id == table.head.id));
     let full = compare::name(table);
+    let first = Span::styled(if marked { "▌ " } else { "  " }, theme.style(Role::Key));
+    if matches!(table.result.as_ref().map(|r| &r.verdict), Some(Verdict::NotComparable { .. })) {
+        // There are no numbers: the reason takes their place.
+        let rest = usize::from(width).saturating_sub(name);
+        let why = cell(&text::fit(&compare::verdict(table), rest), rest);
+        let name = cell(&text::fit_end(&full, name - 2), name - 2);
+        return Line::from(vec![first, Span::styled(name, plain), Span::styled(why, theme.style(role))]);
+    }
     let counts = [
         number(rows(live), plain),
         number(rows(restored), plain),
@@ -138,10 +168,7 @@ fn table_row<'a>(model: &Model, theme: &Theme, table: &Table, width: u16) -> Lin
         number(count(changed), styled(changed, kind_role(RowKind::Changed))),
         number(count(new), styled(new, kind_role(RowKind::New))),
     ];
-    let mut spans = vec![
-        Span::styled(if marked { "▌ " } else { "  " }, theme.style(Role::Key)),
-        Span::styled(cell(&text::fit_end(&full, name - 2), name - 2), plain),
-    ];
+    let mut spans = vec![first, Span::styled(cell(&text::fit_end(&full, name - 2), name - 2), plain)];
     spans.extend(counts.into_iter().skip(shown(width).1).take(shown(width).0));
     spans.push(Span::styled(cell(&compare::verdict(table), verdict), theme.style(role)));
     Line::from(spans)

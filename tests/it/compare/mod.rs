@@ -5,5 +5,7 @@ mod cuts;
 mod exact;
 pub mod pair;
 mod pitfalls;
+mod question;
 mod truth;
+mod whole;
 mod wire;

@@ -1,6 +1,8 @@
 //! From the checklist's *Validate data* into Compare on real servers, to a lost row, its columns, and back: the item is
 //! verified by what was compared, and the record holds no row.
 
+mod stops;
+
 use serde_json::{Value, json};
 
 use super::incident::ground::{SOON, hides, shows};
@@ -35,6 +37,16 @@ impl Arm<'_> {
     async fn told(&self, name: &str) -> Value {
         let answer = self.ask(reqwest::Method::GET, name).send().await.unwrap();
         answer.json().await.unwrap_or_default()
+    }
+
+    /// `stop` or `start` a server, and wait until it is so.
+    async fn turn(&self, name: &str, action: &str, state: &str) {
+        let path = format!("{}/{action}", self.server(name));
+        let url = format!("{}{path}?api-version=2025-08-01", self.sandbox.word("/azure/endpoint"));
+        let asked =
+            self.web.post(url).bearer_auth(&self.token).header("content-length", "0").send().await.unwrap();
+        assert_eq!(asked.status(), 202, "{}", asked.text().await.unwrap());
+        until(state, async || self.told(name).await["properties"]["state"] == state).await;
     }
 
     /// Restores live as it was at `time` to the copy, and waits until it is Ready.
@@ -83,8 +95,10 @@ fn into_a_lost_row(pty: &mut Pty) -> String {
     shows(pty, "must be  at least 1");
     shows(pty, "nothing is compared yet");
     pty.send("c");
+    shows(pty, "All tables, all rows. Changes nothing");
+    pty.send("\r");
     hides(pty, "must be  at least 1");
-    shows(pty, "tables in");
+    shows(pty, "FINISHED");
     shows(pty, "rows lost");
     let said = pty.text();
     assert!(said.contains("REPAIR SOME") || said.contains("RESTORE ALL"), "{said}");
@@ -142,7 +156,7 @@ fn the_query_box_asks_both(pty: &mut Pty) {
     shows(pty, "SELECT>");
     pty.send("select count(*) from pg_class\r");
     pty.wait("both answers", SOON, |s| {
-        (s.screen().contents().matches(" rows in ").count() == 2).then_some(())
+        (s.screen().contents().matches("1 row in ").count() == 2).then_some(())
     });
     pty.send("\x1b");
     hides(pty, "SELECT>");
@@ -151,8 +165,13 @@ fn the_query_box_asks_both(pty: &mut Pty) {
         pty.send("\x7f");
     }
     pty.send("delete from users\r");
+    shows(pty, "NOT asked: Only one SELECT can be asked, and this begins with DELETE");
+    for _ in 0..40 {
+        pty.send("\x7f");
+    }
+    pty.send("select pg_terminate_backend(1)\r");
     pty.wait("both refusals", SOON, |s| {
-        (s.screen().contents().matches("syntax error").count() == 2).then_some(())
+        (s.screen().contents().matches("NOT asked: pg_terminate_backend()").count() == 2).then_some(())
     });
     pty.send("\x1b");
     hides(pty, "SELECT>");

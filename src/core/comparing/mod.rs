@@ -1,31 +1,32 @@
 //! What a person does with comparisons: begin and stop one, go into a table and a row and back, mark rows, copy them, ask
 //! both databases a question.
 
-use super::act;
-use super::command::Command;
-use super::comparison::{Comparison, RowKey, Stage};
-use super::effect::Effect;
-use super::list::Move;
-use super::model::{Level as Tone, Model};
-use super::msg::Msg;
-use super::overlays::guard::Step;
-use super::overlays::query::Query;
-use super::overlays::reader::{Page, Reader};
-use super::overlays::versions::Versions;
-use super::overlays::{Overlay, open};
-use super::panes::compare::{self, Level};
-use super::panes::compare_copy::{Form, copy};
-use super::panes::{self, PaneId, compare_rows};
-use super::tunnel;
+pub mod begin;
+pub mod fetch;
+
 use crate::compare::model::Event;
 use crate::compare::{RowKind, Verdict};
-use crate::domain::{CompareRequest, Server, ServerClass, TunnelId};
-use crate::incident::{Action, Outcome};
+use crate::core::command::Command;
+use crate::core::comparison::{RowKey, Stage};
+use crate::core::effect::Effect;
+use crate::core::list::Move;
+use crate::core::model::{Level as Tone, Model};
+use crate::core::msg::Msg;
+use crate::core::overlays::query::Query;
+use crate::core::overlays::reader::{Page, Reader};
+use crate::core::overlays::versions::Versions;
+use crate::core::overlays::{Overlay, open};
+use crate::core::panes::compare::{self, Level};
+use crate::core::panes::compare_copy::{Form, copy};
+use crate::core::panes::{self, PaneId, compare_rows};
+use crate::domain::CompareRequest;
+use crate::incident::Outcome;
 
 /// Runs one of the pane's commands.
 pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
     match command {
-        Command::Compare => return begin(model, argument),
+        Command::Compare => begin::form(model, argument),
+        Command::FetchMore => return fetch::fetch(model),
         Command::CancelCompare => return cancel(model),
         Command::Open => return enter(model),
         Command::Back => back(model),
@@ -53,90 +54,11 @@ fn warn(model: &mut Model, text: impl Into<String>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The copy to compare with: the named one, the one selected in Postgres, or the only one.
-fn choose<'a>(model: &'a Model, argument: &str) -> Result<&'a Server, String> {
-    let all = model.world.servers.value.iter().flatten();
-    let copies: Vec<&Server> = all.filter(|s| s.class != ServerClass::Live).collect();
-    let named = |name: &str| copies.iter().find(|s| s.name.eq_ignore_ascii_case(name)).copied();
-    if !argument.is_empty() {
-        return named(argument)
-            .ok_or_else(|| format!("No copy here is called `{argument}`: 3 shows what Azure lists."));
-    }
-    let selected = model.panes.postgres.selected.as_deref().and_then(named);
-    let ptr: Vec<&Server> = copies.iter().filter(|s| s.class == ServerClass::Ptr).copied().collect();
-    match (selected.filter(|_| model.focus == PaneId::Postgres), ptr.as_slice()) {
-        (Some(server), _) => Ok(server),
-        (None, [only]) => Ok(only),
-        (None, []) => Err("No PTR copy is listed: restore one first. 3 shows what Azure lists.".into()),
-        (None, many) => {
-            let names: Vec<&str> = many.iter().map(|s| s.name.as_str()).collect();
-            Err(format!("Which copy? :compare {}", names.join(" or :compare ")))
-        }
-    }
-}
-
-/// `c`, `:compare [SERVER]`: begins a comparison; through pods of its own, by the guard, while the service has none.
-fn begin(model: &mut Model, argument: &str) -> Vec<Effect> {
-    model.focus = PaneId::Compare;
-    if model.compare.as_ref().is_some_and(Comparison::is_running) || is_asked(model) {
-        return warn(model, "A comparison is running: x stops it.");
-    }
-    let copy = match choose(model, argument) {
-        Ok(server) => server.clone(),
-        Err(why) => return warn(model, why),
-    };
-    if !copy.state.eq_ignore_ascii_case("ready") {
-        return warn(model, format!("{} is {}: wait until it is Ready.", copy.name, copy.state));
-    }
-    let live = tunnel::servers(model).into_iter().find(|(_, class)| *class == ServerClass::Live);
-    let (app, ready) = tunnel::way(model);
-    let next = tunnel::next_id(model);
-    let request = CompareRequest {
-        run: model.compare.as_ref().map_or(1, |c| c.request.run.saturating_add(1)),
-        live: live.map_or_else(|| model.target.server.clone(), |(name, _)| name),
-        restored: copy.name,
-        app,
-        own_pod: ready == Some(false),
-        live_tunnel: next,
-        restored_tunnel: TunnelId(next.0.saturating_add(1)),
-        incident: tunnel::incident(model),
-    };
-    let action = Action::Compare { request: Box::new(request.clone()) };
-    if !request.own_pod {
-        return act::intend(model, action);
-    }
-    if !act::allowed(model) {
-        return Vec::new();
-    }
-    let step = Step {
-        target: format!("{}: pods for the way to both databases", request.app.namespace),
-        old: "no pod of the service runs".into(),
-        new: format!("small pods, through which {} and {} are read", request.live, request.restored),
-        command: action.command_line(),
-        note: Some("reading only; closing their tunnels (5) deletes the pods, as leaving drtui does".into()),
-        action,
-        capture: None,
-        undoes: None,
-        due: None,
-    };
-    act::ask(model, "Compare through pods made for it".into(), vec![step]);
-    Vec::new()
-}
-
-fn is_asked(model: &Model) -> bool {
-    model.pending.values().any(|p| matches!(p.action, Action::Compare { .. }) && !p.ended)
-}
-
-/// Its intent is on disk: the comparison begins now.
-pub fn began(model: &mut Model, request: &CompareRequest) {
-    let view = &mut model.panes.compare;
-    view.level = Level::Tables;
-    (view.table, view.row) = (None, None);
-    model.compare = Some(Comparison::new(request.clone(), model.now));
-}
-
 /// `x`: stops what runs, on the servers too.
 fn cancel(model: &mut Model) -> Vec<Effect> {
+    if let Some(effects) = fetch::cancel(model) {
+        return effects;
+    }
     match model.compare.as_mut().filter(|c| c.is_running()) {
         Some(comparison) => {
             comparison.stopping = true;
@@ -164,8 +86,8 @@ pub fn ended(model: &mut Model, request: &CompareRequest, outcome: Outcome) -> O
     match outcome {
         Outcome::Done { .. } => {
             comparison.stage = Stage::Done { at: now };
-            let result = comparison.outcome();
-            model.tell(Tone::Info, format!("Compared: {result}"));
+            let (said, result) = (comparison.outcome(), comparison.record());
+            model.tell(Tone::Info, format!("Compared: {said}"));
             Outcome::Done { result }
         }
         Outcome::Failed { why } | Outcome::Unknown { why } => {
@@ -181,7 +103,7 @@ pub fn ended(model: &mut Model, request: &CompareRequest, outcome: Outcome) -> O
 
 /// True while something about a comparison changes by the second.
 pub fn needs_a_second(model: &Model) -> bool {
-    model.compare.as_ref().is_some_and(Comparison::is_running)
+    model.compare.as_ref().is_some_and(|c| c.is_running() || c.fetch.is_some())
 }
 
 /// `Enter`: into the table, into the row, into the value.

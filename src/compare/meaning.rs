@@ -159,7 +159,7 @@ pub fn side_of(row: &RowDiff) -> Side {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{Cut, RowVersion};
+    use crate::compare::model::{Cut, RowVersion, TableName};
 
     fn version(values: &[&str], xmin: u32) -> Option<RowVersion> {
         let value = |t: &&str| Some(Value { text: (*t).to_owned(), cut: None });
@@ -194,9 +194,25 @@ mod tests {
     #[test]
     fn what_was_not_compared_is_never_concluded_about() {
         let table = |verdict: Verdict, lost: u64| TableResult {
+            id: 1,
+            table: TableName { schema: "public".into(), name: "t".into() },
+            restored_as: None,
+            partition_of: None,
             verdict,
+            path: None,
+            why_path: String::new(),
+            gates: vec![],
+            rows_live: None,
+            rows_restored: None,
             counts: Counts { lost, ..Counts::NONE },
-            ..crate::core::testing::compared::table(1, "t", &[])
+            columns: vec![],
+            key: vec![],
+            rows: vec![],
+            schema: vec![],
+            notes: vec![],
+            times: vec![],
+            bytes: 0,
+            seconds: 0.0,
         };
         let not = || table(Verdict::NotComparable { why: "no grant".into() }, 0);
         let (advice, why) = advise(&[table(Verdict::Changed, 1), table(Verdict::Same, 0)]);

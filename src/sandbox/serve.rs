@@ -35,6 +35,8 @@ pub type Stop = watch::Receiver<bool>;
 /// Connections served at once per simulator; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 512;
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// What is written to a connection at once leaves in one piece up to here, in bytes.
+const TLS_BUFFER: usize = 256 << 10;
 
 /// Why a simulator could not be served.
 #[derive(Debug, Error)]
@@ -191,12 +193,17 @@ async fn connection(stream: TcpStream, shared: Shared) {
 async fn handshake_and_http(socket: Socket, shared: Shared) {
     match shared.tls.clone() {
         None => http(socket, shared).await,
-        Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await {
+        Some(tls) => match tokio::time::timeout(HANDSHAKE, secured(&tls, socket)).await {
             Ok(Ok(stream)) => http(stream, shared).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake took too long"),
         },
     }
+}
+
+/// The handshake.
+fn secured(tls: &TlsAcceptor, socket: Socket) -> tokio_rustls::Accept<Socket> {
+    tls.accept_with(socket, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)))
 }
 
 async fn http<S>(stream: S, shared: Shared)

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::super::postgres::{DialError, Host};
 use super::super::words;
@@ -26,6 +27,8 @@ use crate::domain::text;
 
 /// Most data in one message.
 const PART: usize = 32 << 10;
+/// Most bytes that are read at once.
+const READ: usize = 64 << 10;
 /// How often a silent stream is asked for a sign of life: load balancers cut what is silent for four minutes.
 const BEAT: Duration = Duration::from_secs(20);
 /// Silence after which a stream is dead: one sign of life was asked for and did not come.
@@ -59,6 +62,8 @@ pub struct Channel {
     /// What `nc` or the kubelet complained about.
     note: Vec<u8>,
     status: Option<Value>,
+    /// No more follows what is pending.
+    over: bool,
     ended: bool,
     finished: bool,
     life: Life,
@@ -72,15 +77,20 @@ impl std::fmt::Debug for Channel {
 }
 
 impl Channel {
-    pub fn new(connection: Connection, place: Arc<Place>, host: Host, report: Arc<Report>) -> Channel {
+    /// Over a connection of which nothing has been read.
+    pub async fn new(connection: Connection, place: Arc<Place>, host: Host, report: Arc<Report>) -> Channel {
         let half_close = connection.supports_stream_close() && matches!(place.how, How::Exec);
         let mut lost = place.lost.subscribe();
         let lost = async move {
             // The place outlives its streams.
             let _ = lost.wait_for(|lost| *lost).await;
         };
+        // The library's buffer is cleared for each read: a larger one costs more than it saves.
+        let config = WebSocketConfig::default().read_buffer_size(READ);
+        let raw = connection.into_stream().into_inner();
+        let socket = WebSocketStream::from_raw_socket(raw, Role::Client, Some(config)).await;
         Channel {
-            socket: connection.into_stream(),
+            socket,
             place,
             host,
             report,
@@ -90,6 +100,7 @@ impl Channel {
             spoke: false,
             note: Vec::new(),
             status: None,
+            over: false,
             ended: false,
             finished: false,
             life: Life::new(),
@@ -210,28 +221,35 @@ impl AsyncRead for Channel {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        loop {
-            if !this.pending.is_empty() {
-                let part = this.pending.split_to(this.pending.len().min(buffer.remaining()));
-                buffer.put_slice(&part);
-                return Poll::Ready(Ok(()));
-            }
-            if this.ended {
-                return Poll::Ready(Ok(()));
-            }
+        let before = buffer.filled().len();
+        if this.pending.is_empty() && !this.over {
             this.poll_life(cx)?;
             // Whoever waits for an answer means what they wrote to be sent, also where they did not say so.
             if this.unflushed && this.socket.poll_flush_unpin(cx).map_err(broken)?.is_ready() {
                 this.unflushed = false;
             }
-            match ready!(this.socket.poll_next_unpin(cx)) {
-                Some(Ok(message)) => {
+        }
+        // All that has come is passed on at once: busy servers send many small messages.
+        loop {
+            if !this.pending.is_empty() {
+                let part = this.pending.split_to(this.pending.len().min(buffer.remaining()));
+                buffer.put_slice(&part);
+            }
+            let some = buffer.filled().len() > before;
+            if this.ended || buffer.remaining() == 0 || (some && this.over) {
+                return Poll::Ready(Ok(()));
+            }
+            if this.over {
+                return Poll::Ready(this.end());
+            }
+            match this.socket.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(message))) => {
                     this.life.heard();
-                    if !this.take(message) {
-                        return Poll::Ready(this.end());
-                    }
+                    this.over = !this.take(message);
                 }
-                Some(Err(_)) | None => return Poll::Ready(this.end()),
+                Poll::Ready(Some(Err(_)) | None) => this.over = true,
+                Poll::Pending if some => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
             }
         }
     }

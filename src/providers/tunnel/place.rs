@@ -146,7 +146,7 @@ impl Way {
         match opened {
             Ok(connection) => {
                 let (place, report) = (Arc::clone(place), Arc::clone(&self.report));
-                let channel = Channel::new(connection, place, host.clone(), Arc::clone(&report));
+                let channel = Channel::new(connection, place, host.clone(), Arc::clone(&report)).await;
                 Ok(BoxStream::new(Counted::new(channel, report)))
             }
             Err(fault) => Err(setback(fault, place)),

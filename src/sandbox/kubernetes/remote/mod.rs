@@ -169,7 +169,7 @@ async fn session(raw: Raw, carriage: Carriage, wanted: Wanted, options: Options,
                 websocket::forward(raw, &container, &options.ports).await
             }
             (Carriage::WebSocket(protocol), _) => {
-                websocket::process(raw, process::start(&container, wanted, &options), protocol == V5).await;
+                websocket::process(raw, &container, wanted, &options, protocol == V5).await;
             }
             (Carriage::Spdy(_), Wanted::PortForward) => spdy_streams::forward(raw, &container).await,
             (Carriage::Spdy(_), _) => spdy_streams::process(raw, &container, wanted, &options).await,

@@ -1,9 +1,9 @@
-//! A process for exec, or the output of the main process for attach, with the ends of its streams.
+//! A process for exec, or the output of the main process for attach: writes where the client's carriage leads.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 
 use super::super::runtime::{Container, PIPE};
@@ -14,27 +14,29 @@ use super::{Options, Wanted, runtime_id, tty};
 pub struct Ends {
     /// `None` when it has none.
     pub stdin: Option<DuplexStream>,
-    pub stdout: DuplexStream,
-    pub stderr: DuplexStream,
-    /// How it ended, as a `Status`.
+    /// How it ended, as a `Status`; its outputs are complete then.
     pub status: oneshot::Receiver<Value>,
 }
 
-/// Starts what the request wants.
-pub fn start(container: &Arc<Container>, wanted: Wanted, options: &Options) -> Ends {
+/// Starts what the request wants, with these outputs.
+pub fn start(
+    container: &Arc<Container>,
+    wanted: Wanted,
+    options: &Options,
+    stdout: Output,
+    stderr: Output,
+) -> Ends {
     let (stdin, process_in) = tokio::io::duplex(PIPE);
-    let (stdout, process_out) = tokio::io::duplex(PIPE);
-    let (stderr, process_err) = tokio::io::duplex(PIPE);
     let (tell, status) = oneshot::channel();
     let container = Arc::clone(container);
-    let ends = Ends { stdin: options.stdin.then_some(stdin), stdout, stderr, status };
+    let ends = Ends { stdin: options.stdin.then_some(stdin), status };
     let options = options.clone();
     tokio::spawn(async move {
         let mut tell = tell;
         let ended = async {
             match wanted {
-                Wanted::Attach => attach(&container, process_out).await,
-                _ => exec(&container, &options, process_in, process_out, process_err).await,
+                Wanted::Attach => attach(&container, stdout).await,
+                _ => exec(&container, &options, process_in, stdout, stderr).await,
             }
         };
         tokio::select! {
@@ -50,8 +52,8 @@ async fn exec(
     container: &Arc<Container>,
     options: &Options,
     stdin: DuplexStream,
-    stdout: DuplexStream,
-    stderr: DuplexStream,
+    stdout: Output,
+    stderr: Output,
 ) -> Value {
     if let Some(why) = shell::cannot_start(container, &options.command) {
         let id = runtime_id(container.uid());
@@ -61,13 +63,13 @@ async fn exec(
         return internal_error(&message);
     }
     let stdin = if options.stdin { Input::new(stdin) } else { Input::default() };
-    let stdout = if options.stdout || options.tty { Output::new(stdout) } else { Output::default() };
-    let io = if options.tty {
-        let (stdin, output) = tty::over(stdin, stdout);
-        Io { stdin, stdout: output.clone(), stderr: output }
+    let stdout = if options.stdout || options.tty { stdout } else { Output::default() };
+    let (io, showing) = if options.tty {
+        let (stdin, output, showing) = tty::over(stdin, stdout);
+        (Io { stdin, stdout: output.clone(), stderr: output }, Some(showing))
     } else {
-        let stderr = if options.stderr { Output::new(stderr) } else { Output::default() };
-        Io { stdin, stdout, stderr }
+        let stderr = if options.stderr { stderr } else { Output::default() };
+        (Io { stdin, stdout, stderr }, None)
     };
     let outputs = [io.stdout.clone(), io.stderr.clone()];
     let mut process = container.process(options.tty);
@@ -79,16 +81,20 @@ async fn exec(
     for output in outputs {
         output.close().await;
     }
+    if let Some(showing) = showing {
+        // It cannot fail, and has no result.
+        let _ = showing.await;
+    }
     exit_status(code)
 }
 
 /// What the main process prints from now on, until it ends.
-async fn attach(container: &Container, mut stdout: DuplexStream) -> Value {
+async fn attach(container: &Container, stdout: Output) -> Value {
     let mut count = container.logs.count();
     while let Some((lines, now)) = container.logs.next(count).await {
         count = now;
         for (_, line) in lines {
-            if stdout.write_all(format!("{line}\n").as_bytes()).await.is_err() {
+            if stdout.say(&format!("{line}\n")).await.is_err() {
                 return exit_status(0);
             }
         }

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 
-use super::super::runtime::Container;
+use super::super::runtime::{Container, PIPE};
+use super::super::shell::Output;
 use super::super::spdy::{self, Sender, Stream};
 use super::process::{self, Ends};
 use super::{Options, Wanted, forward as words};
@@ -27,7 +28,10 @@ where
     let connection = spdy::serve(raw, opened);
     let session = async {
         let Some((error, found)) = collect(&mut streams, options).await else { return };
-        run(error, found, process::start(container, wanted, options)).await;
+        let ((stdout, to_stdout), (stderr, to_stderr)) = (duplex(PIPE), duplex(PIPE));
+        let (to_stdout, to_stderr) = (Output::new(to_stdout), Output::new(to_stderr));
+        let ends = process::start(container, wanted, options, to_stdout, to_stderr);
+        run(error, found, ends, stdout, stderr).await;
         drop(streams);
         std::future::pending::<()>().await;
     };
@@ -68,8 +72,8 @@ async fn collect(streams: &mut mpsc::Receiver<Stream>, options: &Options) -> Opt
     Some((error, found))
 }
 
-async fn run(error: Sender, mut found: Found, ends: Ends) {
-    let Ends { stdin, stdout, stderr, status } = ends;
+async fn run(error: Sender, mut found: Found, ends: Ends, stdout: DuplexStream, stderr: DuplexStream) {
+    let Ends { stdin, status } = ends;
     let (stdin_stream, stdout_stream, stderr_stream) =
         (found.remove("stdin"), found.remove("stdout"), found.remove("stderr"));
     let input = async {

@@ -2,6 +2,7 @@
 //! terminal needs.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
 
 use super::super::runtime::PIPE;
 use super::super::shell::{Input, Output};
@@ -9,13 +10,14 @@ use super::super::shell::{Input, Output};
 /// Longest line that can be typed, in bytes; what is more is not taken, as in a real terminal.
 const LONGEST: usize = 4_095;
 
-/// Puts a terminal between the streams of a client and a process.
-pub fn over(client_in: Input, client_out: Output) -> (Input, Output) {
+/// Puts a terminal between the streams of a client and a process. The task ends when all that the process wrote has been
+/// shown.
+pub fn over(client_in: Input, client_out: Output) -> (Input, Output, JoinHandle<()>) {
     let (typed, process_in) = tokio::io::duplex(PIPE);
     let (process_out, shown) = tokio::io::duplex(PIPE);
     tokio::spawn(read(client_in, client_out.clone(), typed));
-    tokio::spawn(show(shown, client_out));
-    (Input::new(process_in), Output::new(process_out))
+    let showing = tokio::spawn(show(shown, client_out));
+    (Input::new(process_in), Output::new(process_out), showing)
 }
 
 async fn read(from: Input, echo: Output, mut to: DuplexStream) {

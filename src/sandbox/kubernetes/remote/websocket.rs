@@ -1,10 +1,12 @@
 //! Streams over WebSocket: channels, each message beginning with the number of its channel; and a tunnel of plain bytes.
 
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use futures::stream::SplitSink;
-use futures::{Sink, SinkExt, Stream, StreamExt};
+use futures::{FutureExt, SinkExt, Stream, StreamExt};
 use hyper::body::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::WebSocketStream;
@@ -13,8 +15,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
 use super::super::runtime::{Container, PIPE};
-use super::process::Ends;
-use super::{Raw, forward};
+use super::super::shell::{Output, Sink};
+use super::process::{self, Ends};
+use super::{Options, Raw, Wanted, forward};
 
 const STDIN: u8 = 0;
 const STDOUT: u8 = 1;
@@ -23,7 +26,7 @@ const ERROR: u8 = 3;
 /// In version 5: closes the channel whose number follows.
 const CLOSE: u8 = 255;
 /// Most data in one message, in bytes.
-const LARGEST_DATA: usize = 32 << 10;
+const LARGEST_DATA: usize = 64 << 10;
 /// Largest message that is taken, in bytes.
 const LARGEST_MESSAGE: usize = 16 << 20;
 
@@ -51,19 +54,20 @@ fn message(channel: u8, data: &[u8]) -> Message {
 }
 
 /// Carries the streams of a process. `v5` clients can close its input.
-pub async fn process(raw: Raw, ends: Ends, v5: bool) {
-    let (mut sink, stream) = accept(raw).await.split();
-    let Ends { stdin, stdout, stderr, status } = ends;
+pub async fn process(raw: Raw, container: &Arc<Container>, wanted: Wanted, options: &Options, v5: bool) {
+    let (sink, stream) = accept(raw).await.split();
+    let out: Out = Arc::new(tokio::sync::Mutex::new(sink));
     // An empty message tells the client that the streams are there.
-    if sink.send(message(STDOUT, &[])).await.is_err() {
+    if send(&out, STDOUT, &[]).await.is_err() {
         return;
     }
+    let output = |channel| Output::to(Channel { out: Arc::clone(&out), channel });
+    let Ends { stdin, status } = process::start(container, wanted, options, output(STDOUT), output(STDERR));
     let sending = async {
-        outputs(&mut sink, stdout, stderr).await?;
         if let Ok(status) = status.await {
-            sink.send(message(ERROR, status.to_string().as_bytes())).await?;
+            send(&out, ERROR, status.to_string().as_bytes()).await?;
         }
-        sink.send(goodbye()).await
+        out.lock().await.send(goodbye()).await
     };
     let mut reading = pin!(input(stream, stdin, v5));
     tokio::select! {
@@ -75,24 +79,27 @@ pub async fn process(raw: Raw, ends: Ends, v5: bool) {
     }
 }
 
-async fn outputs(
-    sink: &mut (impl Sink<Message, Error = Failure> + Unpin),
-    mut stdout: DuplexStream,
-    mut stderr: DuplexStream,
-) -> Result<(), Failure> {
-    let (mut out, mut err) = (vec![0; LARGEST_DATA], vec![0; LARGEST_DATA]);
-    let (mut out_open, mut err_open) = (true, true);
-    while out_open || err_open {
-        let (channel, read, buffer, open) = tokio::select! {
-            read = stdout.read(&mut out), if out_open => (STDOUT, read, &out, &mut out_open),
-            read = stderr.read(&mut err), if err_open => (STDERR, read, &err, &mut err_open),
-        };
-        match buffer.get(..read.unwrap_or_default()) {
-            Some(part) if !part.is_empty() => sink.send(message(channel, part)).await?,
-            _ => *open = false,
+/// One output of a process, sent by whoever writes: a task in between would be woken for every part.
+struct Channel {
+    out: Out,
+    channel: u8,
+}
+
+impl Sink for Channel {
+    fn write<'a>(&'a self, bytes: &'a [u8]) -> BoxFuture<'a, io::Result<()>> {
+        async move {
+            for part in bytes.chunks(LARGEST_DATA) {
+                send(&self.out, self.channel, part).await.map_err(io::Error::other)?;
+            }
+            Ok(())
         }
+        .boxed()
     }
-    Ok(())
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        // The status ends all channels.
+        async {}.boxed()
+    }
 }
 
 /// Passes on what the client sends until it goes away.

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use super::runtime::Container;
 pub use parse::parse;
 use parse::{Link, Piece, Word};
-pub use pipe::{Input, Io, Output};
+pub use pipe::{Input, Io, Output, Sink};
 
 /// Exit code of a process that was killed.
 pub const KILLED: i32 = 137;

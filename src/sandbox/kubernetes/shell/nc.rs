@@ -11,6 +11,8 @@ use super::{Input, Io, Output, Process, run as run_other};
 
 /// How long a connection attempt takes at most when `-w` does not say.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Most bytes that are taken from a connection at once: a busy server writes faster than its parts can be passed on.
+const PART: usize = 64 << 10;
 /// Connections that one listener serves at once.
 const MOST: usize = 256;
 
@@ -133,7 +135,7 @@ where
         return Ok(0);
     }
     let out = async {
-        let mut buffer = vec![0; 32 << 10];
+        let mut buffer = vec![0; PART];
         loop {
             let read = io.stdin.read(&mut buffer).await.unwrap_or_default();
             let Some(part) = buffer.get(..read).filter(|part| !part.is_empty()) else { break };
@@ -145,7 +147,7 @@ where
         std::future::pending::<()>().await;
     };
     let back = async {
-        let mut buffer = vec![0; 32 << 10];
+        let mut buffer = vec![0; PART];
         loop {
             let read = far_read
                 .read(&mut buffer)

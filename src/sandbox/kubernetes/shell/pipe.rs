@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Mutex;
 
@@ -45,18 +47,41 @@ impl Input {
     }
 }
 
+/// Where an output leads. What is written has left when the write is done: a slow reader slows the process.
+pub trait Sink: Send + Sync {
+    fn write<'a>(&'a self, bytes: &'a [u8]) -> BoxFuture<'a, io::Result<()>>;
+
+    /// Tells the reader that nothing more comes.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+impl<W: AsyncWrite + Send + Unpin> Sink for Mutex<W> {
+    fn write<'a>(&'a self, bytes: &'a [u8]) -> BoxFuture<'a, io::Result<()>> {
+        async move { self.lock().await.write_all(bytes).await }.boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        // A reader that is gone needs no end.
+        async move { drop(self.lock().await.shutdown().await) }.boxed()
+    }
+}
+
 /// An output that processes may share; without one everything is thrown away.
 #[derive(Clone, Default)]
-pub struct Output(Option<Arc<Mutex<Box<dyn AsyncWrite + Send + Unpin>>>>);
+pub struct Output(Option<Arc<dyn Sink>>);
 
 impl Output {
     pub fn new(to: impl AsyncWrite + Send + Unpin + 'static) -> Self {
-        Output(Some(Arc::new(Mutex::new(Box::new(to)))))
+        Output::to(Mutex::new(to))
+    }
+
+    pub fn to(sink: impl Sink + 'static) -> Self {
+        Output(Some(Arc::new(sink)))
     }
 
     pub async fn write(&self, bytes: &[u8]) -> io::Result<()> {
         match &self.0 {
-            Some(to) if !bytes.is_empty() => to.lock().await.write_all(bytes).await,
+            Some(to) if !bytes.is_empty() => to.write(bytes).await,
             _ => Ok(()),
         }
     }
@@ -68,8 +93,7 @@ impl Output {
     /// Tells the reader that nothing more comes.
     pub async fn close(&self) {
         if let Some(to) = &self.0 {
-            // A reader that is gone needs no end.
-            let _ = to.lock().await.shutdown().await;
+            to.close().await;
         }
     }
 }

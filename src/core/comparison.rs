@@ -30,6 +30,8 @@ pub enum Stage {
     },
 }
 
+/// How the engine's notes of a cut connection end.
+const AGAIN: &str = "; trying again";
 /// Tables that the record names.
 const ON_RECORD: usize = 20;
 
@@ -47,6 +49,8 @@ pub struct Comparison {
     pub schema: Vec<SchemaChange>,
     /// What the engine said, newest last.
     pub notes: VecDeque<String>,
+    /// How often a connection was cut and the table at hand begun again.
+    pub cuts: u32,
     pub progress: Progress,
     pub summary: Option<Summary>,
     /// Rows marked for a repair.
@@ -111,6 +115,7 @@ impl Comparison {
             tables: BTreeMap::new(),
             schema: Vec::new(),
             notes: VecDeque::new(),
+            cuts: 0,
             progress: Progress::default(),
             summary: None,
             marked: BTreeSet::new(),
@@ -146,6 +151,7 @@ impl Comparison {
             Event::Table { table } => self.told(table),
             Event::Progress { progress } => self.progress = progress,
             Event::Note { text } => {
+                self.cuts += u32::from(text.ends_with(AGAIN));
                 self.notes.push_back(text::clean(&text));
                 if self.notes.len() > NOTES_MAX {
                     self.notes.pop_front();

@@ -358,6 +358,8 @@ fn both_databases_answer_a_question() {
     kit.keys("enter");
     kit.send(crate::core::Msg::Queried { id: 2, live: failed.clone(), restored: failed });
     check("compare_query_failed", &mut kit, 80, 24);
+    kit.text("; drop table orders").keys("enter");
+    check("compare_query_refused", &mut kit, 80, 24);
 }
 
 /// What differs is told by a sign where there is no colour, and no escape sequence of a row gets to the screen.

@@ -49,6 +49,9 @@ pub async fn alone(asking: &Asking<'_>, pair: &Pair, result: &mut TableResult) -
     result.path = Some(Path::OneSide);
     result.why_path = format!("only on {side}");
     result.columns = relation.columns.iter().map(|c| c.name.clone()).collect();
+    let named = |num: &i32| relation.columns.iter().find(|c| c.num == *num).map(|c| c.name.clone());
+    result.key =
+        relation.keys.first().and_then(|k| k.columns.iter().map(named).collect()).unwrap_or_default();
     let (rows, shown) = if matches!(relation.kind.as_str(), "r" | "m") {
         one_side::look(asking.session(side), relation, asking.options).await?
     } else {

@@ -199,15 +199,20 @@ pub fn details(table: &Table) -> Vec<(bool, String)> {
     if let Verdict::NotComparable { why } = &result.verdict {
         lines.push((true, text::clean(why)));
     }
-    let word = result.path.map_or("no path", |p| p.word()).replace('_', " ");
-    lines.push((false, format!("path: {word}: {}", text::clean(&result.why_path))));
+    if let Some(path) = result.path {
+        let why = text::clean(&result.why_path);
+        lines.push((false, format!("path: {}: {why}", path.word().replace('_', " "))));
+    }
     for gate in result.gates.iter().filter(|g| !g.passed) {
         lines.push((true, format!("gate {} failed: {}", gates::word(gate.gate), text::clean(&gate.saw))));
     }
     if let Some(name) = &result.restored_as {
         lines.push((true, text::clean(&format!("called {name} in the copy"))));
     }
-    lines.extend(result.schema.iter().map(|c| (!c.normal, text::clean(&c.says))));
+    lines.extend(result.schema.iter().map(|c| {
+        let normal = if c.normal { " (normal)" } else { "" };
+        (!c.normal, text::clean(&format!("{}: {}{normal}", c.what, c.says)))
+    }));
     lines.extend(result.notes.iter().map(|n| (false, text::clean(n))));
     for times in &result.times {
         let at = |t: Option<crate::domain::Utc>| t.map_or_else(|| "-".into(), clock::both);

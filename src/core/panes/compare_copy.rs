@@ -57,7 +57,11 @@ fn whole(value: &Value) -> serde_json::Value {
 
 fn complete(version: &RowVersion) -> Result<(), String> {
     if version.values.iter().flatten().any(|v| v.cut.is_some()) {
-        return Err("A value is here only in part: J copies the row as JSON, which says so.".into());
+        return Err(
+            "A value is here only in part: f on it (Enter) fetches it whole; J copies the row as JSON, \
+                    which says so."
+                .into(),
+        );
     }
     Ok(())
 }

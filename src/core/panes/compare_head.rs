@@ -90,6 +90,12 @@ fn meaning(model: &Model, comparison: &Comparison) -> Vec<Head> {
     if comparison.summary.is_some() {
         lines.extend(newest_lost(comparison).map(Head::Meaning));
     }
+    if comparison.cuts > 0 && !comparison.is_running() {
+        let times = text::counted(comparison.cuts, "time");
+        lines.push(Head::Meaning(format!(
+            "Connections were cut or refused {times}: the table at hand was begun again."
+        )));
+    }
     let strange = comparison.schema.iter().filter(|c| !c.normal).count();
     if strange > 0 {
         let definitions = text::counted(strange, "definition");

@@ -175,7 +175,7 @@ fn results() -> Vec<TableResult> {
     schema.schema = vec![SchemaChange {
         what: "column".into(),
         on: "public.settings".into(),
-        says: "column phone: text on live, varchar(20) in the copy".into(),
+        says: "phone: text on live, varchar(20) in the copy".into(),
         normal: false,
     }];
     let mut refused = table(6, "sessions", &[]);

@@ -497,7 +497,15 @@ fn it_is_said_whether_it_is_finished_and_whether_that_is_all() {
     ends(&mut kit, Outcome::Failed { why: "cancelled".into() });
     assert!(heads(&kit).contains("NOT FINISHED: cancelled · 1 of 7 tables compared"), "{}", heads(&kit));
     assert!(heads(&kit).contains("Next: c compares again"), "{}", heads(&kit));
-    let kit = done();
+    let mut kit = done();
+    assert!(!heads(&kit).contains("begun again"));
+    let note = "the connection to the live database was cut while it was asked for rows: gone; trying again";
+    news(&mut kit, vec![Event::Note { text: note.into() }]);
+    assert!(
+        heads(&kit).contains("cut or refused 1 time: the table at hand was begun again"),
+        "{}",
+        heads(&kit)
+    );
     for words in ["FINISHED", "6 of 7 tables compared", "REPAIR SOME", "1 table NOT compared", "Next: Enter"]
     {
         assert!(heads(&kit).contains(words), "{words}: {}", heads(&kit));

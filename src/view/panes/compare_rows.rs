@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use super::compare::kind_role;
 use super::empty;
 use crate::compare::model::RowDiff;
-use crate::compare::{Side, TableResult};
+use crate::compare::{Side, TableResult, Verdict};
 use crate::core::Model;
 use crate::core::comparison::RowKey;
 use crate::core::panes::compare_rows::{self as rules, kind, sign};
@@ -108,7 +108,7 @@ pub fn rows(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
         let line = nth(body, n as u16);
         let marked = is_marked(model, table.head.id, key);
         let selected = model.panes.compare.rows.selected.as_ref() == Some(key);
-        draw_row(theme, &grid, row, marked, line, buffer);
+        draw_row(theme, (&grid, absent(result)), row, marked, line, buffer);
         if selected {
             highlight(line, row_style(theme, true, focused), buffer);
             // Under the cursor too it must be seen what differs.
@@ -170,7 +170,19 @@ fn names<'a>(theme: &Theme, result: &TableResult, grid: &Grid) -> Line<'a> {
     Line::from(spans)
 }
 
-fn draw_row(theme: &Theme, grid: &Grid, row: &RowDiff, marked: bool, line: Rect, buffer: &mut Buffer) {
+/// What a side lacks that has no version of a row.
+fn absent(result: &TableResult) -> &'static str {
+    if matches!(result.verdict, Verdict::Gone | Verdict::New) { "table" } else { "row" }
+}
+
+fn draw_row(
+    theme: &Theme,
+    (grid, absent): (&Grid, &str),
+    row: &RowDiff,
+    marked: bool,
+    line: Rect,
+    buffer: &mut Buffer,
+) {
     let style = theme.style(kind_role(row.kind));
     let mut spans = vec![
         Span::styled(if marked { "▌ " } else { "  " }, theme.style(Role::Key)),
@@ -181,7 +193,7 @@ fn draw_row(theme: &Theme, grid: &Grid, row: &RowDiff, marked: bool, line: Rect,
         spans.push(Span::styled("│ ", theme.style(Role::Dim)));
         let room = grid.side.saturating_sub(2);
         if rules::version(row, side).is_none() {
-            let words = format!(" — no such row in {}", side_word(side));
+            let words = format!(" — no such {absent} in {}", side_word(side));
             spans.push(Span::styled(cell(&words, room), theme.style(Role::Dim)));
             continue;
         }

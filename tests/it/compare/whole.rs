@@ -32,6 +32,7 @@ async fn a_cut_value_is_fetched_whole_and_only_from_its_own_row() {
     let (live, restored) = (row.live.as_ref().unwrap(), row.restored.as_ref().unwrap());
     // A table that only one side has says too that this is not all of the value.
     assert_eq!((&gone.verdict, gone.rows.len()), (&Verdict::Gone, 3));
+    assert_eq!((gone.key.as_slice(), gone.rows[0].key.len()), (["id".to_owned()].as_slice(), 1));
     let lost = gone.rows[0].restored.as_ref().unwrap();
     let value = lost.values[1].as_ref().unwrap();
     assert_eq!((value.text.len(), value.cut.as_ref().map(|c| c.bytes)), (100, Some(100_000)));

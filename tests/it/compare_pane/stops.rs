@@ -18,7 +18,9 @@ const LONG: Duration = Duration::from_secs(90);
 const MORE: &str = "DO $$ BEGIN FOR n IN 1..34 LOOP
     EXECUTE format('CREATE TABLE more_%s (id int PRIMARY KEY, v text)', n);
     EXECUTE format('INSERT INTO more_%s SELECT i, md5(i::text) FROM generate_series(1, 2000) i', n);
-    END LOOP; END $$";
+    END LOOP; END $$;
+    CREATE TABLE letters (id int PRIMARY KEY, body text);
+    INSERT INTO letters SELECT n, repeat('dull boy ', 20000) || n FROM generate_series(1, 20) n";
 
 /// Connections of the test's own, for code that does not wait.
 struct World {
@@ -46,6 +48,17 @@ impl World {
 
     fn let_go(&self) {
         self.handle.block_on(self.holder.batch_execute("ROLLBACK")).unwrap();
+    }
+
+    /// Scales the service's deployments.
+    fn scale(&self, replicas: u32) {
+        for name in ["refer-serious-misconduct-production", "refer-serious-misconduct-production-worker"] {
+            let body = serde_json::json!({"namespace": "tra-production", "name": name, "replicas": replicas});
+            let url = format!("{}/replicas", self.sandbox.word("/control/endpoint"));
+            let web = reqwest::Client::builder().no_proxy().build().unwrap();
+            let asked = web.post(url).bearer_auth(self.sandbox.word("/control/token")).json(&body).send();
+            assert!(self.handle.block_on(asked).unwrap().status().is_success());
+        }
     }
 
     fn turn(&self, name: &str, action: &str, state: &str) {
@@ -91,10 +104,13 @@ fn a_night(world: &World) {
     shows(&pty, "declared");
     the_first_verdict_comes_soon(&mut pty);
     more_rows_are_fetched(&mut pty);
+    a_long_value_is_fetched_whole(world, &mut pty);
     world.hold();
     stopped_nothing_runs(world, &mut pty);
     cut_it_goes_on(world, &mut pty);
     without_the_copy_it_ends_and_says_so(world, &mut pty);
+    world.hold();
+    without_the_service_it_ends_and_says_so(world, &mut pty);
     pty.send("q");
     pty.wait_exit();
     after_a_restart_it_is_not_current(&home, &config);
@@ -169,6 +185,47 @@ fn more_rows_are_fetched(pty: &mut Pty) {
     shows(pty, "VERDICT");
 }
 
+/// The end of it differs, which is beyond what a comparison fetches.
+fn a_long_value_is_fetched_whole(world: &World, pty: &mut Pty) {
+    let change = |sql: &str| world.handle.block_on(world.live.batch_execute(sql)).unwrap();
+    change("UPDATE letters SET body = body || ' (bright)' WHERE id = 7");
+    begins(pty, "");
+    finishes(pty);
+    pty.send("/letters\r");
+    shows(pty, "1 of ");
+    pty.send("g\r");
+    shows(pty, "1 changed · that is all");
+    pty.send("g\r");
+    shows(pty, "≠ body");
+    pty.send("\r");
+    shows(pty, "only the first 4.0 kB of 180 kB are here");
+    pty.send("f");
+    shows(pty, "7[ (bright)]");
+    shows(pty, "characters that are the same on both");
+    hides(pty, "only the first");
+    pty.send("\x1b");
+    hides(pty, "that are the same on both");
+    // Written again since: another version is not taken for the one that was compared.
+    begins(pty, "");
+    finishes(pty);
+    pty.send("g\r");
+    shows(pty, "1 changed · that is all");
+    pty.send("g\r\r");
+    shows(pty, "only the first 4.0 kB of 180 kB are here");
+    change("UPDATE letters SET body = body || '!' WHERE id = 7");
+    pty.send("f");
+    shows(pty, "NOT fetched: LIVE: this version of the row is not there any more");
+    pty.send("\x1b");
+    hides(pty, "NOT fetched: LIVE");
+    pty.send("\x7f\x7f");
+    shows(pty, "VERDICT");
+    // The first takes the message away, if it is still there.
+    pty.send("\x1b");
+    hides(pty, "Not fetched");
+    pty.send("\x1b");
+    hides(pty, "/letters");
+}
+
 const AT_WORK: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'drtui compare'";
 
 /// It waits for a table that somebody holds: it is at work on the servers for seconds.
@@ -238,6 +295,30 @@ fn without_the_copy_it_ends_and_says_so(world: &World, pty: &mut Pty) {
     world.turn(COPY, "start", "Ready");
     pty.send("\x1b");
     hides(pty, "wait until it is Ready");
+    begins(pty, "");
+    finishes(pty);
+    shows(pty, "ago: all ");
+}
+
+/// The service is scaled to 0 while it runs: its pods were the way.
+fn without_the_service_it_ends_and_says_so(world: &World, pty: &mut Pty) {
+    is_at_work(world, pty);
+    world.scale(0);
+    pty.wait("a cut that is said", LONG, |s| {
+        let text = s.screen().contents();
+        (text.contains("trying again") || text.contains("NOT FINISHED")).then_some(())
+    });
+    pty.send("x");
+    pty.wait("an end", LONG, |s| s.screen().contents().contains("NOT FINISHED").then_some(()));
+    still_shows_what_was_found(pty);
+    world.let_go();
+    pty.send("c");
+    pty.wait("the cluster's word", LONG, |s| {
+        s.screen().contents().contains("No pod of the service runs: pods are made for it").then_some(())
+    });
+    pty.send("\x1b");
+    hides(pty, "compare, on record");
+    world.scale(2);
     begins(pty, "");
     finishes(pty);
     shows(pty, "ago: all ");

@@ -209,6 +209,7 @@ fn azure(a: &Azure) -> AzureSettings {
         client_secret_file: a.client_secret_file.clone(),
         endpoint: or(&a.endpoint, "https://management.azure.com"),
         authority: or(&a.authority, "https://login.microsoftonline.com"),
+        key_vaults: or(&a.key_vaults, "https://{vault}.vault.azure.net"),
         ca_file: a.ca_file.clone(),
     }
 }

@@ -59,6 +59,7 @@ pub const AZURE: &[Key] = &[
     may("client_secret_file"),
     may("endpoint"),
     may("authority"),
+    may("key_vaults"),
     may("ca_file"),
 ];
 
@@ -129,6 +130,7 @@ pub struct Azure {
     pub client_secret_file: Option<PathBuf>,
     pub endpoint: Option<String>,
     pub authority: Option<String>,
+    pub key_vaults: Option<String>,
     pub ca_file: Option<PathBuf>,
 }
 

@@ -10,6 +10,7 @@ use super::panes::replicas;
 use super::sense;
 use super::tunnel;
 use crate::domain::{Deployment, DeploymentKey, Source, text};
+use crate::incident::fold::LedgerRecord;
 use crate::incident::words::count;
 use crate::incident::{Action, Entry, Event, Outcome, Undo, UndoKind};
 use crate::runbook::{Do, Item};
@@ -76,19 +77,17 @@ pub fn restore(model: &mut Model, keys: Option<&[DeploymentKey]>) -> Vec<Effect>
     let mut steps = Vec::new();
     let mut same = Vec::new();
     let mut gone = false;
-    let open: Vec<(String, UndoKind)> = model
-        .session
-        .iter()
-        .flat_map(|s| s.state.open_undo())
-        .map(|l| (l.undo.id.clone(), l.undo.kind.clone()))
-        .collect();
-    let named: Vec<_> =
-        open.iter().map(|(_, UndoKind::Replicas { deployment, .. })| deployment.clone()).collect();
+    let replicas_of = |l: &LedgerRecord| {
+        let (deployment, replicas) = l.undo.kind.replicas()?;
+        Some((l.undo.id.clone(), deployment.clone(), replicas))
+    };
+    let open: Vec<_> =
+        model.session.iter().flat_map(|s| s.state.open_undo()).filter_map(replicas_of).collect();
+    let named: Vec<_> = open.iter().map(|(_, deployment, _)| deployment.clone()).collect();
     if !at_rest(model, &named) {
         return Vec::new();
     }
-    for (id, kind) in open {
-        let UndoKind::Replicas { deployment, replicas, .. } = kind;
+    for (id, deployment, replicas) in open {
         if keys.is_some_and(|k| !k.contains(&deployment)) {
             continue;
         }

@@ -172,7 +172,7 @@ pub const REGISTRY: &[Spec] = &[
     row(Command::CopyCsv, "copy-csv", "", &["C"], COMPARE, Danger::Safe, "", "Copy the row as CSV"),
     row(Command::CopyJson, "copy-json", "", &["J"], COMPARE, Danger::Safe, "", "Copy the row as JSON"),
     row(Command::CopyInsert, "copy-insert", "", &["I"], COMPARE, Danger::Safe, "", "Copy the row as an INSERT of the version that live lacks"),
-    row(Command::OpenTunnel, "tunnel", "SERVER", &["t"], ALL, Danger::Safe, "tunnel", "Open a tunnel to `live`, `ptr` or a server by name; without one a form asks"),
+    row(Command::OpenTunnel, "tunnel", "SERVER", &["t"], ALL, Danger::Safe, "tunnel", "Open a tunnel to `live`, `ptr`, `redis` (the app's) or a server by name; without one a form asks"),
     row(Command::Restore, "restore", "", &["b"], ALL, Danger::Guarded, "", "Put back exactly the replicas that were captured"),
     row(Command::Incident, "incident", "", &["i"], ALL, Danger::Safe, "incident", "Open an incident: its journal starts here"),
     row(Command::Arm, "arm", "15m", &[], ALL, Danger::Safe, "", "Allow changes for a bounded time (1m to 60m)"),

@@ -19,6 +19,8 @@ pub enum Effect {
     CloseTunnel(TunnelId),
     /// Look for the tunnel's way again now.
     ReconnectTunnel(TunnelId),
+    /// List the pods that stand for tunnels. News say which.
+    LookForPods,
     /// Stop a comparison, on the servers too. It ends as its action does.
     CancelCompare { run: u32 },
     /// Ask both databases of a comparison one question, read-only, limited and timed. Answer: `Msg::Queried`.

@@ -6,12 +6,13 @@ use chrono::Duration;
 use super::effect::Effect;
 use super::model::{Level, Model};
 use super::panes::replicas;
+use super::pods;
 use super::sense;
 use super::session::{Session, contradiction};
 use super::world::Change;
 use crate::domain::{Deployment, DeploymentKey, Phase, Source, Utc, Verdict};
 use crate::incident::fold::ActionRecord;
-use crate::incident::{Action, Event, Mark, Outcome, UndoKind};
+use crate::incident::{Action, Event, Mark, Outcome};
 
 /// A request that was under way at a crash may still land that late.
 const LATE: Duration = Duration::seconds(60);
@@ -34,6 +35,7 @@ pub fn on_news(model: &mut Model, changes: &[Change], news: &News) -> Vec<Effect
     let mut events = observed(model, changes);
     settle_awaiting(model, news);
     events.extend(put_back(model));
+    events.extend(pods::deleted(model));
     events.extend(hidden_ends(model));
     events.extend(drifts(model, news.deployment.as_ref()));
     events.extend(resense(model));
@@ -43,6 +45,7 @@ pub fn on_news(model: &mut Model, changes: &[Change], news: &News) -> Vec<Effect
 /// A change is over and on record: the watch may have shown its end already.
 pub fn on_finished(model: &mut Model) -> Vec<Effect> {
     let mut events = put_back(model);
+    events.extend(pods::deleted(model));
     // Somebody may have moved a deployment while our change to it was on its way.
     events.extend(drifts(model, None));
     if events.is_empty() { Vec::new() } else { vec![Effect::Journal(events)] }
@@ -85,14 +88,14 @@ fn put_back(model: &mut Model) -> Vec<Event> {
     }
     let mut done = Vec::new();
     for record in session.state.open_undo() {
-        let UndoKind::Replicas { deployment, replicas, .. } = &record.undo.kind;
+        let Some((deployment, replicas)) = record.undo.kind.replicas() else { continue };
         let Some(d) = map.get(deployment) else { continue };
         // A change that is on its way says more than what the watch shows before it.
-        if pending.values().any(|p| p.is_about(deployment)) || !is_back(d, *replicas) {
+        if pending.values().any(|p| p.is_about(deployment)) || !is_back(d, replicas) {
             continue;
         }
         let name = &deployment.name;
-        if session.restored(record) && d.ready >= d.wanted.min(*replicas) {
+        if session.restored(record) && d.ready >= d.wanted.min(replicas) {
             let how = format!("{name}: {} wanted and {} ready, as captured", d.wanted, d.ready);
             done.push((record.undo.id.clone(), how));
         } else if session.untouched(record) {

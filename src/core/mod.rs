@@ -16,6 +16,7 @@ pub mod more;
 pub mod msg;
 pub mod overlays;
 pub mod panes;
+pub mod pods;
 pub mod run;
 pub mod sense;
 pub mod session;

@@ -6,7 +6,6 @@ use crate::core::comparison::Stage;
 use crate::core::model::Model;
 use crate::core::panes::compare_past;
 use crate::domain::{Deployment, DeploymentKey, Phase, Sensed, ServerClass, Source, Verdict};
-use crate::incident::UndoKind;
 use crate::runbook::{Compare, Expect, Item, Probe, Scope, Value, Which};
 
 /// A probe's bare answer.
@@ -66,7 +65,8 @@ pub fn in_scope<'a>(model: &'a Model, scope: &'a Scope) -> impl Iterator<Item = 
 /// The deployments in a scope that have something to put back, whether they are still there or not.
 pub fn open_in_scope(model: &Model, scope: &Scope) -> BTreeSet<DeploymentKey> {
     let open = model.session.iter().flat_map(|s| s.state.open_undo()).map(|l| &l.undo.kind);
-    open.map(|UndoKind::Replicas { deployment, .. }| deployment)
+    open.filter_map(|kind| kind.replicas())
+        .map(|(deployment, _)| deployment)
         .filter(|key| covers(model, scope, &key.name))
         .cloned()
         .collect()

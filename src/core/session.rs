@@ -10,7 +10,7 @@ use super::sense;
 use super::world::Change;
 use crate::domain::{DeploymentKey, Utc, Verdict};
 use crate::incident::fold::{ActionRecord, LedgerRecord};
-use crate::incident::{Action, Entry, Event, Mark, Outcome, PlannedItem, State, UndoKind};
+use crate::incident::{Action, Entry, Event, Mark, Outcome, PlannedItem, State};
 use crate::runbook::{Do, Item, Runbook};
 
 /// Note with which people record that stakeholders were told.
@@ -80,25 +80,22 @@ impl Session {
     /// The replicas first captured for a deployment and not yet put back, else those captured last.
     pub fn captured(&self, key: &DeploymentKey) -> Option<i32> {
         self.open_capture(key).map(|(_, n)| n).or_else(|| {
-            self.state.ledger.iter().rev().find_map(|l| match &l.undo.kind {
-                UndoKind::Replicas { deployment, replicas, .. } if deployment == key => Some(*replicas),
-                UndoKind::Replicas { .. } => None,
-            })
+            let mut all = self.state.ledger.iter().rev().filter_map(|l| l.undo.kind.replicas());
+            all.find(|(deployment, _)| *deployment == key).map(|(_, replicas)| replicas)
         })
     }
 
+    /// True once replicas of some deployment were captured.
     pub fn has_captures(&self) -> bool {
-        !self.state.ledger.is_empty()
+        self.state.ledger.iter().any(|l| l.undo.kind.replicas().is_some())
     }
 
     /// Id and replicas of the open undo of a deployment: the oldest, for a later one may have recorded what we made.
     pub fn open_capture(&self, key: &DeploymentKey) -> Option<(&str, i32)> {
         let open = self.state.open_undo().filter(|l| !self.ending.contains(&l.undo.id));
-        open.map(|l| &l.undo).find_map(|undo| match &undo.kind {
-            UndoKind::Replicas { deployment, replicas, .. } if deployment == key => {
-                Some((undo.id.as_str(), *replicas))
-            }
-            UndoKind::Replicas { .. } => None,
+        open.map(|l| &l.undo).find_map(|undo| {
+            let (deployment, replicas) = undo.kind.replicas()?;
+            (deployment == key).then_some((undo.id.as_str(), replicas))
         })
     }
 
@@ -124,7 +121,7 @@ impl Session {
 
     /// True if the deployment's last change is one that puts the undo back, and succeeded.
     pub fn restored(&self, record: &LedgerRecord) -> bool {
-        let UndoKind::Replicas { deployment, .. } = &record.undo.kind;
+        let Some((deployment, _)) = record.undo.kind.replicas() else { return false };
         let about =
             |a: &&ActionRecord| matches!(&a.action, Action::Scale { deployment: d, .. } if d == deployment);
         self.state.actions.iter().rev().find(about).is_some_and(|a| {
@@ -135,7 +132,7 @@ impl Session {
 
     /// True if every change since the capture has failed: there is nothing of ours to put back.
     pub fn untouched(&self, record: &LedgerRecord) -> bool {
-        let UndoKind::Replicas { deployment, .. } = &record.undo.kind;
+        let Some((deployment, _)) = record.undo.kind.replicas() else { return false };
         let changes = |a: &&ActionRecord| {
             a.at >= record.at && matches!(&a.action, Action::Scale { deployment: d, .. } if d == deployment)
         };

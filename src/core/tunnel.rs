@@ -8,12 +8,13 @@ use super::act;
 use super::command::Command;
 use super::effect::Effect;
 use super::model::{Level, Model};
-use super::overlays::guard::Step;
+use super::overlays::guard::{Guard, Step};
 use super::overlays::prompt::{Kind, Prompt};
 use super::overlays::tunnelling::Tunnelling;
 use super::overlays::{Overlay, open as show};
 use super::panes::tunnels::{self, Row};
 use super::panes::{PaneId, postgres};
+use super::pods;
 use crate::domain::{
     Backend, DeploymentKey, HandOff, ServerClass, Tool, Tunnel, TunnelId, TunnelRequest, TunnelState, Utc,
     text,
@@ -70,8 +71,12 @@ pub fn way(model: &Model) -> (DeploymentKey, Option<bool>) {
     own.first().map_or((fallback, Some(false)), |d| (d.key.clone(), Some(d.ready > 0)))
 }
 
-/// `t`, `:tunnel live|ptr|SERVER`: a named server is opened at once, else the dialog asks.
+/// `t`, `:tunnel live|ptr|redis|SERVER [unverified]`: a named server is opened at once, else the dialog asks.
 fn ask(model: &mut Model, argument: &str) -> Vec<Effect> {
+    let (argument, unverified) = match argument.strip_suffix(" unverified") {
+        Some(server) => (server.trim_end(), true),
+        None => (argument, false),
+    };
     let all = servers(model);
     let of = |class| all.iter().find(|(_, c)| *c == class).map(|(name, _)| name.clone());
     let named = match argument.to_ascii_lowercase().as_str() {
@@ -83,18 +88,39 @@ fn ask(model: &mut Model, argument: &str) -> Vec<Effect> {
             show(model, Overlay::Tunnelling(it));
             return Vec::new();
         }
+        "redis" => {
+            let request = redis(model);
+            return open(model, request);
+        }
         "live" => of(ServerClass::Live),
         "ptr" => of(ServerClass::Ptr),
         name => all.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(n, _)| n.clone()),
     };
     match named {
         Some(server) => match Tunnelling::new(model, server).request(model) {
-            Ok(request) => open(model, request),
+            Ok(request) => open(model, TunnelRequest { unverified, ..request }),
             Err(why) => warn(model, why),
         },
         None => {
             warn(model, format!("No server here is called `{argument}`: 3 shows those that Azure lists."))
         }
+    }
+}
+
+/// To the app's own redis: the app's variable says where that is.
+fn redis(model: &Model) -> TunnelRequest {
+    let (app, ready) = way(model);
+    TunnelRequest {
+        id: next_id(model),
+        backend: Backend::Redis,
+        which: ServerClass::Live,
+        server: None,
+        database: None,
+        app,
+        own_pod: ready == Some(false),
+        local_port: None,
+        incident: incident(model),
+        unverified: false,
     }
 }
 
@@ -121,7 +147,8 @@ pub fn open(model: &mut Model, request: TunnelRequest) -> Vec<Effect> {
     model.focus = PaneId::Tunnels;
     let same = |t: &&Tunnel| {
         t.state.is_alive()
-            && Some(&t.server) == request.server.as_ref()
+            && t.backend == request.backend
+            && request.server.as_ref().is_none_or(|server| *server == t.server)
             && request.database.as_ref().is_none_or(|d| *d == t.database)
             && request.local_port.is_none_or(|p| t.local_port == Some(p))
     };
@@ -130,28 +157,53 @@ pub fn open(model: &mut Model, request: TunnelRequest) -> Vec<Effect> {
         return warn(model, format!("Tunnel {id} goes there already: p opens psql in it."));
     }
     let action = Action::OpenTunnel { request: Box::new(request.clone()) };
-    if !request.own_pod {
+    if !action.is_change() {
         return act::intend(model, action);
     }
     if !act::allowed(model) {
         return Vec::new();
     }
-    let step = Step {
+    let word = request.which.word();
+    if request.unverified {
+        let typed = request.server.clone();
+        let title = format!("Open a tunnel to {word} without verifying who answers");
+        show(model, Overlay::Guard(Guard::new(title, vec![unverified(request, action)], typed)));
+    } else {
+        act::ask(model, format!("Open a tunnel to {word} through a new pod"), vec![own_pod(request, action)]);
+    }
+    Vec::new()
+}
+
+fn own_pod(request: TunnelRequest, action: Action) -> Step {
+    let server = request.server.as_deref();
+    Step {
         target: format!("{}: a pod for tunnel {}", request.app.namespace, request.id),
         old: "no such pod".into(),
-        new: format!(
-            "one small pod, through which {} is reached",
-            request.server.clone().unwrap_or_default()
-        ),
+        new: format!("one small pod, through which {} is reached", server.unwrap_or("the app's own server")),
         command: action.command_line(),
         note: Some("it is deleted when the tunnel closes, and ends by itself if drtui is killed".into()),
         action,
-        capture: None,
+        capture: Some(pods::capture(&request.app.namespace, &[request.id], server)),
         undoes: None,
         due: None,
-    };
-    act::ask(model, format!("Open a tunnel to {} through a new pod", request.which.word()), vec![step]);
-    Vec::new()
+    }
+}
+
+/// The way out where a certificate cannot be verified; who takes it types the server's name.
+fn unverified(request: TunnelRequest, action: Action) -> Step {
+    let server = request.server.as_deref();
+    let capture = pods::capture(&request.app.namespace, &[request.id], server);
+    Step {
+        target: format!("{}: {}", request.which.word(), server.unwrap_or_default()),
+        old: "its certificate is verified against its name".into(),
+        new: "whoever answers in its place gets the app's password".into(),
+        command: action.command_line(),
+        note: Some("only if you know why its certificate cannot be verified".into()),
+        action,
+        capture: Some(capture).filter(|_| request.own_pod),
+        undoes: None,
+        due: None,
+    }
 }
 
 /// True while a tunnel is open.
@@ -241,7 +293,7 @@ fn ask_to_write(model: &mut Model, tunnel: &Tunnel, tool: Tool, action: Action) 
 }
 
 /// `x`: closes the selected tunnel; one with connections only when asked twice. An ended one leaves the list.
-fn close(model: &mut Model) -> Vec<Effect> {
+pub fn close(model: &mut Model) -> Vec<Effect> {
     let Some(tunnel) = tunnels::selected(model).cloned() else {
         return warn(model, "Select a tunnel first (5).");
     };
@@ -274,12 +326,13 @@ fn reconnect(model: &mut Model) -> Vec<Effect> {
         id: next_id(model),
         backend: tunnel.backend,
         which: tunnel.which,
-        server: Some(tunnel.server),
+        server: Some(tunnel.server).filter(|_| tunnel.backend == Backend::Postgres),
         database: Some(tunnel.database).filter(|d| !d.is_empty()),
         app: tunnel.via.app,
         own_pod: tunnel.via.own_pod,
         local_port: tunnel.local_port,
         incident: incident(model),
+        unverified: false,
     };
     open(model, request)
 }

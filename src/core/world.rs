@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::{
     Deployment, DeploymentKey, Health, Metrics, Orphan, Phase, Remote, Server, Source, Tunnel, TunnelId,
-    TunnelState, Update, Utc,
+    TunnelPod, TunnelState, Update, Utc,
 };
 
 /// How many changes are remembered for the timeline.
@@ -21,6 +21,8 @@ pub struct World {
     pub tunnels: BTreeMap<TunnelId, Tunnel>,
     /// Pods that earlier runs left behind.
     pub orphans: Vec<Orphan>,
+    /// Pods that stand for tunnels, and when they were asked for (UTC).
+    pub tunnel_pods: Option<(Utc, Vec<TunnelPod>)>,
     pub changes: VecDeque<Change>,
     /// Id of the next change.
     next_change: u64,
@@ -97,6 +99,7 @@ impl World {
             Update::Health { health } => self.health_told(health, at, &mut changes),
             Update::Tunnel { tunnel } => self.tunnel_told(*tunnel, at, &mut changes),
             Update::Orphans { all } => self.orphans = all,
+            Update::TunnelPods { all } => self.tunnel_pods = Some((at, all)),
         }
         for found in &mut changes {
             found.id = self.next_change;
@@ -213,6 +216,10 @@ impl World {
         if let Some(what) = what {
             let text = format!("tunnel {} to {} ({}) {what}", tunnel.id, tunnel.server, tunnel.which.word());
             out.push(change(at, Source::Kubernetes, text, true));
+        }
+        if !tunnel.state.is_alive() {
+            // A list from before its end does not show what became of its pod.
+            self.tunnel_pods = None;
         }
         self.tunnels.insert(tunnel.id, tunnel);
     }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deployment, DeploymentKey, Health, Metrics, Orphan, Phase, Server, Tunnel, TunnelId, Utc};
+use super::{
+    Deployment, DeploymentKey, Health, Metrics, Orphan, Phase, Server, Tunnel, TunnelId, TunnelPod, Utc,
+};
 
 /// A source of data with its own standing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,6 +90,11 @@ pub enum Update {
     Orphans {
         all: Vec<Orphan>,
     },
+    /// All pods that stand for tunnels, in use or not, as listed no earlier than the update's time: replaces what was
+    /// known.
+    TunnelPods {
+        all: Vec<TunnelPod>,
+    },
 }
 
 /// What a later update replaces: two updates of the same slot need not both be delivered.
@@ -101,6 +108,7 @@ pub enum Slot {
     Health,
     Tunnel(TunnelId),
     Orphans,
+    TunnelPods,
 }
 
 impl Update {
@@ -115,6 +123,7 @@ impl Update {
             Update::Health { .. } => Slot::Health,
             Update::Tunnel { tunnel } => Slot::Tunnel(tunnel.id),
             Update::Orphans { .. } => Slot::Orphans,
+            Update::TunnelPods { .. } => Slot::TunnelPods,
         }
     }
 
@@ -126,7 +135,8 @@ impl Update {
             | Update::DeploymentChanged { .. }
             | Update::DeploymentGone { .. }
             | Update::Tunnel { .. }
-            | Update::Orphans { .. } => Source::Kubernetes,
+            | Update::Orphans { .. }
+            | Update::TunnelPods { .. } => Source::Kubernetes,
             Update::Servers { .. } => Source::Azure,
             Update::Metrics { .. } => Source::Monitor,
             Update::Health { .. } => Source::Web,

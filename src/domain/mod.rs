@@ -25,5 +25,6 @@ pub use sensed::{Sensed, Verdict};
 pub use server::{Metrics, Sample, Server, ServerClass};
 pub use target::Target;
 pub use tunnel::{
-    Backend, HandOff, Method, Orphan, Tool, Traffic, Tunnel, TunnelId, TunnelRequest, TunnelState, Via,
+    Backend, HandOff, Method, Orphan, Tool, Traffic, Tunnel, TunnelId, TunnelPod, TunnelRequest, TunnelState,
+    Via,
 };

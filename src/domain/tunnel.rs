@@ -67,6 +67,9 @@ pub struct TunnelRequest {
     pub local_port: Option<u16>,
     /// Id of the open incident, for the labels of a pod made for it.
     pub incident: Option<String>,
+    /// The server's certificate is not verified: somebody typed its name to say so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unverified: bool,
 }
 
 /// Through what a tunnel goes.
@@ -174,6 +177,16 @@ pub struct Orphan {
     pub created: Option<Utc>,
     /// When Kubernetes ends it by itself (UTC).
     pub ends_at: Option<Utc>,
+}
+
+/// A pod that stands for a tunnel, whoever keeps it: what an incident made and must delete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelPod {
+    pub namespace: String,
+    pub pod: String,
+    /// Id of the incident that it was made in.
+    pub incident: Option<String>,
+    pub tunnel: Option<TunnelId>,
 }
 
 /// A program that gets the terminal, connected through a tunnel.

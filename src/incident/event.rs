@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    CompareRequest, DeploymentKey, HandOff, Hpa, Sensed, ServerClass, Tool, TunnelRequest, Utc,
+    Backend, CompareRequest, DeploymentKey, HandOff, Hpa, Sensed, ServerClass, Tool, TunnelId, TunnelRequest,
+    Utc,
 };
 
 /// One line of a journal: an event with its place in the chain.
@@ -120,7 +121,7 @@ impl Action {
     pub fn is_change(&self) -> bool {
         match self {
             Action::Scale { .. } | Action::SandboxDisaster { .. } | Action::DeletePod { .. } => true,
-            Action::OpenTunnel { request } => request.own_pod,
+            Action::OpenTunnel { request } => request.own_pod || request.unverified,
             Action::Compare { request } => request.own_pod,
             Action::HandOff { hand_off, .. } => !hand_off.read_only,
         }
@@ -162,8 +163,16 @@ fn tunnel_line(request: &TunnelRequest) -> String {
     if let Some(server) = &request.server {
         line.push_str(&format!(" -s {server}"));
     }
+    if request.unverified {
+        let server = request.server.as_deref().unwrap_or_default();
+        line.push_str(&format!(" --tls-unverified {server}.postgres.database.azure.com"));
+    }
     if let Some(database) = &request.database {
         line.push_str(&format!(" -b {}", quoted(database)));
+    }
+    if request.backend == Backend::Redis {
+        // What tells drtui that it is redis that is meant.
+        return format!("{line} {} -- redis-cli", request.app.name);
     }
     let port = request.local_port.unwrap_or(0);
     format!("{line} --listen {port} {}", request.app.name)
@@ -193,6 +202,18 @@ pub enum Outcome {
 pub enum UndoKind {
     /// Put `spec.replicas` back to `replicas`. The autoscaler is recorded; Kubernetes resumes it above 0.
     Replicas { deployment: DeploymentKey, replicas: i32, hpa: Option<Hpa> },
+    /// No pod stood for these tunnels: delete those that were made for them.
+    TunnelPods { namespace: String, tunnels: Vec<TunnelId>, server: String },
+}
+
+impl UndoKind {
+    /// The deployment whose replicas were captured, and how many.
+    pub fn replicas(&self) -> Option<(&DeploymentKey, i32)> {
+        match self {
+            UndoKind::Replicas { deployment, replicas, .. } => Some((deployment, *replicas)),
+            UndoKind::TunnelPods { .. } => None,
+        }
+    }
 }
 
 /// An entry of the open-undo ledger.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Action, Entry, Event, Mark, Outcome, PlannedItem, RunbookRef, Undo, UndoKind};
+use super::event::{Action, Entry, Event, Mark, Outcome, PlannedItem, RunbookRef, Undo};
 use crate::domain::{DeploymentKey, Sensed, Utc};
 
 /// Everything that a journal says, as of its last entry.
@@ -190,11 +190,9 @@ impl State {
     /// The captured state of a deployment that is still to be put back: the oldest open one, because a later capture
     /// may have recorded the zero that we made.
     pub fn captured_replicas(&self, deployment: &DeploymentKey) -> Option<(&str, i32)> {
-        self.open_undo().find_map(|l| match &l.undo.kind {
-            UndoKind::Replicas { deployment: d, replicas, .. } if d == deployment => {
-                Some((l.undo.id.as_str(), *replicas))
-            }
-            UndoKind::Replicas { .. } => None,
+        self.open_undo().find_map(|l| {
+            let (d, replicas) = l.undo.kind.replicas()?;
+            (d == deployment).then_some((l.undo.id.as_str(), replicas))
         })
     }
 

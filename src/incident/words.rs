@@ -48,10 +48,11 @@ pub fn change(action: &Action) -> String {
             let server = request.server.as_deref().unwrap_or("the app's own server");
             let through = if request.own_pod { "a pod of its own" } else { "a pod of the app" };
             format!(
-                "open tunnel {} to {} ({}) through {through}, with the credentials of {}",
+                "open tunnel {} to {} ({}){} through {through}, with the credentials of {}",
                 request.id,
                 server,
                 request.which.word(),
+                if request.unverified { ", its certificate NOT verified," } else { "" },
                 request.app
             )
         }
@@ -85,6 +86,10 @@ pub fn captured(undo: &Undo) -> String {
                 .map(|h| format!(", autoscaler {} {} to {}", h.name, h.min, h.max))
                 .unwrap_or_default();
             format!("{deployment} had {}{hpa}", count(*replicas))
+        }
+        UndoKind::TunnelPods { namespace, tunnels, server } => {
+            let ids: Vec<String> = tunnels.iter().map(ToString::to_string).collect();
+            format!("{namespace} had no pod for tunnel {} to {server}", ids.join(" and "))
         }
     }
 }

@@ -124,6 +124,11 @@ impl Providers {
         self.tunnels.reconnect(id);
     }
 
+    /// Lists the pods that stand for tunnels; the sink is told which.
+    pub fn look_for_pods(&self) {
+        self.tunnels.look_for_pods();
+    }
+
     /// Opens the way to both databases of a comparison: in this process, through tunnels that are open or are opened.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ pub fn ways(request: &CompareRequest) -> (TunnelRequest, TunnelRequest) {
         own_pod: request.own_pod,
         local_port: None,
         incident: request.incident.clone(),
+        unverified: false,
     };
     (
         way(request.live_tunnel, ServerClass::Live, &request.live),

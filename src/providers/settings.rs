@@ -34,6 +34,8 @@ pub struct AzureSettings {
     pub endpoint: String,
     /// Without a slash at the end.
     pub authority: String,
+    /// Address of key vaults, `{vault}` in it standing for a vault's name; without a slash at the end.
+    pub key_vaults: String,
     /// PEM of a further certificate authority.
     pub ca_file: Option<PathBuf>,
 }

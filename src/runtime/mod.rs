@@ -312,6 +312,11 @@ impl Cockpit {
                     providers.close_tunnel(id);
                 }
             }
+            Effect::LookForPods => {
+                if let Some(providers) = &self.providers {
+                    providers.look_for_pods();
+                }
+            }
             Effect::ReconnectTunnel(id) => {
                 if let Some(providers) = &self.providers {
                     providers.reconnect_tunnel(id);

@@ -306,6 +306,8 @@ impl Parts<'_> {
         let kubeconfig = self.run_dir.write("kubeconfig", &self.cluster.kubeconfig())?;
         self.run_dir.write("kubeconfig-viewer", &self.cluster.viewer_kubeconfig())?;
         self.run_dir.write("kubeconfig-no-pim", &self.cluster.no_pim_kubeconfig())?;
+        self.run_dir.write("kubeconfig-no-exec", &self.cluster.no_exec_kubeconfig())?;
+        self.run_dir.write("kubeconfig-no-streams", &self.cluster.no_streams_kubeconfig())?;
         let secret_file =
             self.run_dir.write("azure-client-secret", self.principal.client_secret.expose_secret())?;
         let config = self.config(azure, service, &ca_file, &kubeconfig, &secret_file);
@@ -389,6 +391,7 @@ impl Parts<'_> {
                 ("client_secret_file", &secret_file),
                 ("endpoint", &azure.endpoint),
                 ("authority", &azure.endpoint),
+                ("key_vaults", &azure.endpoint),
                 ("ca_file", &ca_file),
             ],
         );

@@ -6,6 +6,7 @@ mod compare_pane;
 mod docs;
 mod house;
 mod incident;
+mod installed;
 mod journal;
 mod kubectl;
 mod postgres_connect;

@@ -7,6 +7,7 @@ use drtui::sandbox::postgres::seed;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
+use super::installed::libfaketime;
 use super::sandbox_world::{Ground, Sandbox, until};
 
 const LIVE: &str = "s189p01-rsm-pd-pg";
@@ -234,29 +235,6 @@ async fn three_points_in_time_around_a_loss_and_a_revival() {
     the_window_is_kept(&arm, lost).await;
     drop(client);
     deleted_and_revived(&arm, &last).await;
-}
-
-/// Installs libfaketime if there is none.
-fn libfaketime() {
-    let is_there = || {
-        let places = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|place| place.path());
-        places
-            .chain(["/usr/lib".into(), "/usr/lib64".into()])
-            .any(|p: std::path::PathBuf| p.join("faketime/libfaketime.so.1").is_file())
-    };
-    if is_there() {
-        return;
-    }
-    assert!(
-        nix::unistd::geteuid().is_root() && std::path::Path::new("/usr/bin/apt-get").is_file(),
-        "this test needs libfaketime: install it (Debian: apt-get install faketime) and run again"
-    );
-    println!("libfaketime is missing: installing Debian's faketime with apt-get");
-    for arguments in [vec!["update", "-qq"], vec!["install", "-y", "-qq", "faketime"]] {
-        let mut install = std::process::Command::new("apt-get");
-        install.args(&arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(std::process::Stdio::null());
-        assert!(install.status().unwrap().success(), "apt-get {} failed", arguments.join(" "));
-    }
 }
 
 /// What a loss of 1,000 referrals, and 500 blanked ones, leaves of the seed's 24,000; and what the service made since,

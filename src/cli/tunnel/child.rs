@@ -178,6 +178,14 @@ fn code(status: ExitStatus) -> u8 {
 /// Never; that it cannot be started is said.
 pub fn konduit(program: &Path, plan: &Plan) -> Result<ExitCode> {
     let args = &plan.args;
+    if args.url.is_some() {
+        say(
+            false,
+            "drtui: konduit.sh takes a URL on its command line only, where every user of this machine reads the \
+             password: go without --konduit, or run konduit.sh yourself",
+        );
+        return Ok(ExitCode::from(NO_TUNNEL));
+    }
     let mut words: Vec<String> = Vec::new();
     for (flag, value) in [
         ("-n", args.namespace.clone()),
@@ -185,7 +193,6 @@ pub fn konduit(program: &Path, plan: &Plan) -> Result<ExitCode> {
         ("-b", args.database.clone()),
         ("-p", args.postgres_var.clone()),
         ("-r", args.redis_var.clone()),
-        ("-u", args.url.clone()),
         ("-t", args.timeout.map(|t| t.to_string())),
         ("-i", args.input.as_ref().map(|i| i.display().to_string())),
         ("-k", args.key_vault.clone()),

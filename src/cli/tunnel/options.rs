@@ -10,7 +10,7 @@ use super::super::Global;
 use crate::config::{Config, ConfigError};
 use crate::domain::{Backend, DeploymentKey, Fault, ServerClass, Target, Tool, TunnelId};
 use crate::providers::tunnel::{UrlFrom, Wish};
-use crate::providers::{KubernetesSettings, TunnelSettings};
+use crate::providers::{AzureSettings, KubernetesSettings, TunnelSettings};
 
 /// konduit.sh's time-outs, in seconds.
 const INTERACTIVE: u64 = 28_800;
@@ -67,7 +67,7 @@ pub struct TunnelArgs {
     /// Say nothing but errors
     #[arg(short = 'q', long)]
     pub quiet: bool,
-    /// Key vault that holds the URL, in secret NAME-database-url (by az)
+    /// Key vault that holds the URL, in secret NAME-database-url
     #[arg(short = 'k', long, value_name = "VAULT", requires = "vault_name")]
     pub key_vault: Option<String>,
     /// Name for -k
@@ -138,6 +138,7 @@ pub struct Plan {
 struct Known {
     kubernetes: KubernetesSettings,
     tunnel: TunnelSettings,
+    azure: Option<Box<AzureSettings>>,
     side_copies: Vec<String>,
     target: Option<Target>,
 }
@@ -203,6 +204,7 @@ fn known(global: &Global) -> Result<Known, String> {
             return Ok(Known {
                 kubernetes: KubernetesSettings::default(),
                 tunnel: TunnelSettings::default(),
+                azure: None,
                 side_copies: Vec::new(),
                 target: None,
             });
@@ -214,7 +216,8 @@ fn known(global: &Global) -> Result<Known, String> {
     Ok(Known {
         kubernetes: settings.kubernetes,
         tunnel: settings.tunnel,
-        side_copies: settings.azure.side_copies,
+        side_copies: settings.azure.side_copies.clone(),
+        azure: Some(Box::new(settings.azure)),
         target: Some(target),
     })
 }
@@ -234,7 +237,9 @@ fn wish(
     };
     let url = match (&args.url, &args.key_vault, &args.vault_name) {
         (Some(url), ..) => UrlFrom::Given(SecretString::from(url.clone())),
-        (None, Some(vault), Some(name)) => UrlFrom::KeyVault { vault: vault.clone(), name: name.clone() },
+        (None, Some(vault), Some(name)) => {
+            UrlFrom::KeyVault { vault: vault.clone(), name: name.clone(), azure: known.azure.clone() }
+        }
         _ => UrlFrom::Deployment { variable },
     };
     let label = match &known.target {
@@ -245,6 +250,8 @@ fn wish(
         id: TunnelId(1),
         backend: if redis { Backend::Redis } else { Backend::Postgres },
         which: class(args.server.as_deref(), known),
+        live: known.target.as_ref().map(|t| t.server.clone()),
+        side_copies: known.side_copies.clone(),
         label,
         app,
         url,

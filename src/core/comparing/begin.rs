@@ -9,7 +9,7 @@ use crate::core::overlays::guard::Step;
 use crate::core::overlays::{Overlay, open};
 use crate::core::panes::PaneId;
 use crate::core::panes::compare::Level;
-use crate::core::tunnel;
+use crate::core::{pods, tunnel};
 use crate::domain::{CompareOptions, CompareRequest, Server, ServerClass, TunnelId};
 use crate::incident::Action;
 
@@ -103,7 +103,11 @@ pub fn start(model: &mut Model, copy: String, options: CompareOptions) -> Vec<Ef
         command: action.command_line(),
         note: Some("reading only; closing their tunnels (5) deletes the pods, as leaving drtui does".into()),
         action,
-        capture: None,
+        capture: Some(pods::capture(
+            &request.app.namespace,
+            &[request.live_tunnel, request.restored_tunnel],
+            Some(&format!("{} and {}", request.live, request.restored)),
+        )),
         undoes: None,
         due: None,
     };

@@ -7,6 +7,7 @@ use super::{Overlay, open};
 use crate::core::act;
 use crate::core::effect::Effect;
 use crate::core::model::{Level, Model};
+use crate::core::pods;
 use crate::incident::UndoKind;
 use crate::incident::fold::LedgerRecord;
 use crate::incident::words::captured;
@@ -29,8 +30,12 @@ impl Ledger {
             }
             KeyCode::Char('b') => {
                 if let Some(record) = picked.filter(|r| r.ended.is_none()) {
-                    let UndoKind::Replicas { deployment, .. } = record.undo.kind;
-                    return act::restore(model, Some(&[deployment]));
+                    return match record.undo.kind {
+                        UndoKind::Replicas { deployment, .. } => act::restore(model, Some(&[deployment])),
+                        UndoKind::TunnelPods { tunnels, .. } => {
+                            pods::put_back(model, &record.undo.id, &tunnels)
+                        }
+                    };
                 }
                 model.tell(Level::Info, "This one is settled already.");
             }

@@ -72,6 +72,7 @@ impl Tunnelling {
             own_pod: self.own_pod,
             local_port,
             incident: tunnel::incident(model),
+            unverified: false,
         })
     }
 

@@ -4,6 +4,7 @@ mod acting;
 mod answering;
 pub mod comparing;
 mod moving;
+mod pods;
 mod properties;
 mod resuming;
 mod tunnels;

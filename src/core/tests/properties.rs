@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::core::testing::{Kit, compared, deployment, key, orphan, server, tunnel};
 use crate::core::{Effect, Msg, PaneId, panes};
-use crate::domain::{Phase, ServerClass, Source, TunnelState, Update};
+use crate::domain::{Phase, ServerClass, Source, TunnelId, TunnelPod, TunnelState, Update};
 use crate::incident::{Action, Outcome};
 
 const KEYS: &[&str] = &[
@@ -110,7 +110,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => prop::sample::select(vec!["s", "y", "b", "2", "a"]).prop_map(|k| Step::Key(KEYS.iter().position(|n| *n == k).unwrap_or(0))),
         1 => "[a-z 0-9:!/]{0,12}".prop_map(Step::Text),
         2 => prop::sample::select(vec!["arm 15m", "scale 3", "disarm", "close", "production", "disaster rows-deleted", "theme mono", "compare", "compare pg-0", "filter kind:lost"]).prop_map(Step::Command),
-        3 => prop::sample::select(vec!["esc esc 2 s y", "esc esc 2 a s y", "esc esc b y", "esc esc 2 s", "esc y", "esc esc t right tab space enter y", "esc esc 5 P y", "esc esc 5 p", "esc esc 5 X y", "esc esc 6 c", "esc esc 6 c y", "esc esc 6 g enter ] enter enter esc", "esc esc 6 s"]).prop_map(Step::Keys),
+        3 => prop::sample::select(vec!["esc esc 2 s y", "esc esc 2 a s y", "esc esc b y", "esc esc 2 s", "esc y", "esc esc t right tab space enter y", "esc esc 5 P y", "esc esc 5 p", "esc esc 5 X y", "esc esc L b y", "esc esc L j b y", "esc esc 6 c", "esc esc 6 c y", "esc esc 6 g enter ] enter enter esc", "esc esc 6 s"]).prop_map(Step::Keys),
         2 => Just(Step::Command("arm 15m")),
         1 => (0u16..300, 0u16..100).prop_map(|(w, h)| Step::Resize(w, h)),
         1 => (0u16..200, 0u16..60, any::<bool>()).prop_map(|(x, y, w)| Step::Click(x, y, w)),
@@ -181,9 +181,7 @@ fn take(kit: &mut Kit, step: Step) {
             };
             kit.tunnel(tunnel(n, ServerClass::Ptr, state));
         }
-        Step::Orphans(n) => {
-            kit.news(Update::Orphans { all: (0..n).map(|i| orphan(&format!("drtui-tunnel-{i}"))).collect() })
-        }
+        Step::Orphans(n) => pods(kit, n),
         Step::Compared(run, end) => compared::news(kit, run, end),
         Step::Health(status) => kit.health(status),
         Step::Later(s) => {
@@ -193,6 +191,19 @@ fn take(kit: &mut Kit, step: Step) {
         Step::JournalWorks(works) => kit.journal_works = works,
         Step::Paste(text) => kit.send(Msg::Input { input: Input::Paste(text) }),
     }
+}
+
+/// Pods left behind, and pods that stand for tunnels of this incident.
+fn pods(kit: &mut Kit, n: u8) {
+    kit.news(Update::Orphans { all: (0..n).map(|i| orphan(&format!("drtui-tunnel-{i}"))).collect() });
+    let incident = crate::core::tunnel::incident(&kit.model);
+    let pod = |i: u8| TunnelPod {
+        namespace: "tra-production".into(),
+        pod: format!("drtui-tunnel-{i}"),
+        incident: incident.clone(),
+        tunnel: Some(TunnelId(u32::from(i) + 1)),
+    };
+    kit.news(Update::TunnelPods { all: (0..n).map(pod).collect() });
 }
 
 fn finish(kit: &mut Kit, how: u8) {

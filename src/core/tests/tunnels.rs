@@ -6,7 +6,7 @@ use crate::core::overlays::guard::Guard;
 use crate::core::panes::tunnels::{self, Row};
 use crate::core::testing::{Kit, deployment, orphan, server, tunnel};
 use crate::core::{Effect, PaneId};
-use crate::domain::{HandOff, ServerClass, Tool, TunnelId, TunnelRequest, TunnelState, Update};
+use crate::domain::{Backend, HandOff, ServerClass, Tool, TunnelId, TunnelRequest, TunnelState, Update};
 use crate::incident::report::{Account, Make};
 use crate::incident::{Action, Outcome};
 
@@ -81,6 +81,45 @@ fn live_and_copy_are_opened_by_name_with_ids_of_their_own() {
     let seen: Vec<_> = asked.iter().map(|r| (r.id.0, r.server.as_deref())).collect();
     assert_eq!(seen, [(1, Some(LIVE)), (2, Some(PTR))]);
     assert!(kit.toast().contains("No server here is called `nonsense`"));
+}
+
+#[test]
+fn a_certificate_goes_unverified_only_armed_and_by_the_name_of_its_server() {
+    let mut kit = with_copy(Kit::incident());
+    kit.command("tunnel ptr unverified");
+    assert!(requests(&kit).is_empty() && kit.toast().contains("Read-only"), "{}", kit.toast());
+    let mut kit = with_copy(Kit::armed());
+    kit.command("tunnel ptr unverified");
+    assert!(
+        guard(&kit).steps[0].command.contains(&format!("--tls-unverified {PTR}.postgres.database.azure.com"))
+    );
+    assert_eq!(guard(&kit).steps[0].capture, None, "no pod is made");
+    kit.text("production").keys("enter");
+    assert!(requests(&kit).is_empty(), "production is not the server's name");
+    kit.keys("esc").command("tunnel ptr unverified").text(PTR).keys("enter");
+    let asked = requests(&kit);
+    assert!(asked[0].unverified && asked[0].server.as_deref() == Some(PTR));
+}
+
+#[test]
+fn the_apps_redis_is_opened_by_name_and_talks_to_redis_cli_only() {
+    let mut kit = Kit::incident();
+    kit.command("tunnel redis");
+    let asked = requests(&kit);
+    assert_eq!(
+        (asked[0].backend, asked[0].server.as_deref(), asked[0].which),
+        (Backend::Redis, None, ServerClass::Live)
+    );
+    assert!(kit.finish()[0].command_line().ends_with("rsm-production -- redis-cli"));
+    let mut shown = tunnel(1, ServerClass::Live, TunnelState::Open);
+    shown.backend = Backend::Redis;
+    kit.tunnel(shown);
+    kit.keys("5 p");
+    assert!(kit.toast().contains("Redis"), "{}", kit.toast());
+    kit.command("tunnel redis");
+    assert!(kit.toast().contains("goes there already"), "{}", kit.toast());
+    kit.command("redis-cli PING");
+    assert!(kit.toast().contains("Read-only"), "it can write: {}", kit.toast());
 }
 
 #[test]

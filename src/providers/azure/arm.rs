@@ -174,6 +174,7 @@ mod tests {
             client_secret_file: None,
             endpoint: "https://management.azure.com".into(),
             authority: "https://login.microsoftonline.com".into(),
+            key_vaults: String::new(),
             ca_file: None,
         })
     }

@@ -3,6 +3,7 @@
 mod arm;
 mod parse;
 mod token;
+pub mod vault;
 
 use std::sync::Arc;
 use std::time::Duration;

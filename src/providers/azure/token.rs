@@ -16,6 +16,7 @@ use super::super::settings::AzureSettings;
 use super::super::{fetch, program, words};
 use crate::domain::{Fault, Utc};
 
+/// Of Azure Resource Manager.
 const SCOPE: &str = "https://management.azure.com/.default";
 const PATIENCE: Duration = Duration::from_secs(10);
 const AZ_PATIENCE: Duration = Duration::from_secs(20);
@@ -67,11 +68,7 @@ impl Tokens {
             return Err(fault.clone());
         }
         state.token = None;
-        let got = match principal(settings) {
-            Some(principal) => by_principal(settings, &principal).await,
-            None => by_az(settings).await,
-        };
-        match got {
+        match once(settings, SCOPE).await {
             Ok(token) => {
                 state.failed = None;
                 state.token = Some(token.clone());
@@ -82,6 +79,17 @@ impl Tokens {
                 Err(fault)
             }
         }
+    }
+}
+
+/// A token for `scope`, asked for anew.
+///
+/// # Errors
+/// Nobody is signed in, or may not be.
+pub async fn once(settings: &AzureSettings, scope: &str) -> Result<Token, Fault> {
+    match principal(settings) {
+        Some(principal) => by_principal(settings, &principal, scope).await,
+        None => by_az(settings, scope).await,
     }
 }
 
@@ -107,7 +115,11 @@ fn principal(settings: &AzureSettings) -> Option<Principal<'_>> {
     })
 }
 
-async fn by_principal(settings: &AzureSettings, principal: &Principal<'_>) -> Result<Token, Fault> {
+async fn by_principal(
+    settings: &AzureSettings,
+    principal: &Principal<'_>,
+    scope: &str,
+) -> Result<Token, Fault> {
     let secret = read_secret(principal.secret_file).await?;
     let client = client(settings).await?;
     let url = format!("{}/{}/oauth2/v2.0/token", settings.authority, principal.tenant);
@@ -115,7 +127,7 @@ async fn by_principal(settings: &AzureSettings, principal: &Principal<'_>) -> Re
         ("grant_type", "client_credentials"),
         ("client_id", principal.client_id),
         ("client_secret", secret.expose_secret()),
-        ("scope", SCOPE),
+        ("scope", scope),
     ];
     let answer = fetch::fetch(client.post(url).form(&form), ANSWER_MAX, PATIENCE).await?;
     let now = chrono::Utc::now();
@@ -178,9 +190,9 @@ async fn read_secret(path: &Path) -> Result<SecretString, Fault> {
     }
 }
 
-async fn by_az(settings: &AzureSettings) -> Result<Token, Fault> {
+async fn by_az(settings: &AzureSettings, scope: &str) -> Result<Token, Fault> {
     let mut command = Command::new("az");
-    command.args(["account", "get-access-token", "-o", "json", "--scope", SCOPE]);
+    command.args(["account", "get-access-token", "-o", "json", "--scope", scope]);
     command.args(["--subscription", &settings.subscription]);
     let out = program::run("az", &mut command, AZ_PATIENCE).await.map_err(|failure| match failure {
         program::Failure::NotInstalled => Fault::AuthExpired {

@@ -110,7 +110,11 @@ impl Api {
         let request = request(built, what)?;
         let session = self.link.session().await?;
         let connected = match timeout(PATIENCE, session.client.connect(request)).await {
-            Err(_) => return Err(Fault::TimedOut { after_s: PATIENCE.as_secs() }),
+            Err(_) => {
+                // It may have waited on a connection that died in the machine's sleep: the next one is a new one.
+                self.link.refused(&session);
+                return Err(Fault::TimedOut { after_s: PATIENCE.as_secs() });
+            }
             Ok(connected) => connected,
         };
         connected.map_err(|error| {
@@ -141,7 +145,7 @@ impl Api {
     }
 
     fn heed(&self, session: &Session, failure: Failure) -> Fault {
-        if matches!(failure.fault, Fault::AuthExpired { .. }) {
+        if matches!(failure.fault, Fault::AuthExpired { .. } | Fault::TimedOut { .. }) {
             self.link.refused(session);
         }
         failure.fault

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::super::{program, words};
+use super::super::{AzureSettings, program, words};
 use super::api::Api;
 use super::pods;
 use crate::domain::{DeploymentKey, Fault};
@@ -171,11 +171,16 @@ pub async fn of_pod(
     if text.is_empty() { Err(absent()) } else { Ok(text.to_owned().into()) }
 }
 
-/// The URL in key vault secret `<name>-database-url`, by `az`.
+/// The URL in key vault secret `<name>-database-url`: by Azure's API where the configuration says how to sign in, else
+/// by `az` alone.
 ///
 /// # Errors
-/// `az` is missing, not signed in, or refused, in its words.
-pub async fn of_key_vault(vault: &str, name: &str) -> Result<SecretString, Fault> {
+/// The vault refuses or has none; `az` is missing, not signed in, or refused, in its words.
+pub async fn of_key_vault(
+    azure: Option<&AzureSettings>,
+    vault: &str,
+    name: &str,
+) -> Result<SecretString, Fault> {
     let is_name =
         |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     if !is_name(vault) || !is_name(name) {
@@ -183,6 +188,9 @@ pub async fn of_key_vault(vault: &str, name: &str) -> Result<SecretString, Fault
         return Err(Fault::Setup { why });
     }
     let secret = format!("{name}-database-url");
+    if let Some(azure) = azure {
+        return super::super::azure::vault::secret(azure, vault, &secret).await;
+    }
     let mut command = Command::new("az");
     command.args(["keyvault", "secret", "show", "--vault-name", vault, "--name", &secret]);
     command.args(["--query", "value", "--output", "tsv", "--only-show-errors"]);

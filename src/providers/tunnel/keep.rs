@@ -13,7 +13,7 @@ use super::super::postgres::{Connect, Dial, Host};
 use super::api::Api;
 use super::open::{Far, Opened, ask, discard, make, of_app};
 use super::place::{How, Place, Way};
-use super::pods::{Follow, PodView};
+use super::pods::{Follow, PodView, Views};
 use super::state::Board;
 use super::wish::Wish;
 use crate::domain::{Fault, TunnelState, backoff};
@@ -141,12 +141,12 @@ impl Keeper {
         }
     }
 
-    fn follow(&self) -> Follow {
+    fn follow(&self) -> Views {
         let (namespace, pod) = match self.way.here() {
             Some(place) => (place.namespace.clone(), place.pod.clone()),
             None => (self.wish.app.namespace.clone(), String::new()),
         };
-        Follow::new(&self.api, &namespace, &pod)
+        Follow::new(&self.api, &namespace, &pod).telling(&self.board).in_background()
     }
 
     /// Why the pod must be left, if it must. Its streams are cut only when it is gone: one that is being deleted may

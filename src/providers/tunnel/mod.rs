@@ -6,6 +6,7 @@ mod channel;
 pub mod client;
 mod credentials;
 mod keep;
+mod looking;
 mod open;
 mod own_pod;
 mod place;
@@ -144,7 +145,7 @@ impl Opener {
     /// # Errors
     /// They cannot be listed.
     pub async fn orphans(&self, namespace: &str) -> Result<Vec<Orphan>, Fault> {
-        own_pod::orphans(&self.api, namespace).await
+        Ok(own_pod::standing(&self.api, namespace).await?.orphans)
     }
 
     /// Deletes a pod; one that is gone is fine.
@@ -165,6 +166,7 @@ pub struct Tunnels {
     namespace: String,
     sink: Sink,
     open: Arc<Mutex<BTreeMap<TunnelId, Arc<Open>>>>,
+    look: mpsc::Sender<()>,
 }
 
 impl std::fmt::Debug for Tunnels {
@@ -174,13 +176,14 @@ impl std::fmt::Debug for Tunnels {
 }
 
 impl Tunnels {
-    /// Starts looking for orphans; returns at once.
+    /// Starts looking for pods; returns at once.
     pub fn start(
         kubernetes: &KubernetesSettings,
         settings: &TunnelSettings,
         target: &Target,
         sink: Sink,
     ) -> Tunnels {
+        let (look, asked) = mpsc::channel(1);
         let tunnels = Tunnels {
             opener: Opener::new(kubernetes),
             settings: settings.clone(),
@@ -188,19 +191,23 @@ impl Tunnels {
             namespace: target.namespace.clone(),
             sink,
             open: Arc::default(),
+            look,
         };
-        tunnels.look_for_orphans();
+        tokio::spawn(looking::run(
+            tunnels.opener.api.clone(),
+            tunnels.namespace.clone(),
+            Sink::clone(&tunnels.sink),
+            Arc::clone(&tunnels.open),
+            asked,
+        ));
+        tunnels.look_for_pods();
         tunnels
     }
 
-    fn look_for_orphans(&self) {
-        let this = self.clone();
-        tokio::spawn(async move {
-            // Not worth a word when it fails: the namespace's standing is shown by others.
-            if let Ok(all) = this.opener.orphans(&this.namespace).await {
-                (this.sink)(Update::Orphans { all }, chrono::Utc::now());
-            }
-        });
+    /// Lists the pods that stand for tunnels, soon; the sink is told which.
+    pub fn look_for_pods(&self) {
+        // Full: a look is asked for already.
+        let _ = self.look.try_send(());
     }
 
     /// Opens a tunnel; its news come by the sink. Where it leads, in words.
@@ -209,8 +216,8 @@ impl Tunnels {
     /// It could not be opened.
     pub async fn open(&self, request: &TunnelRequest) -> Result<String, Fault> {
         let wish = Wish::of(request, &self.settings, &self.label);
-        let sink = Sink::clone(&self.sink);
-        let open = self.opener.open(&wish, |news| drop(tokio::spawn(tell(news, sink)))).await?;
+        let (sink, look) = (Sink::clone(&self.sink), self.look.clone());
+        let open = self.opener.open(&wish, |news| drop(tokio::spawn(tell(news, sink, look)))).await?;
         let now = open.now();
         self.lock().insert(request.id, Arc::new(open));
         let pod = now.via.pod.unwrap_or_default();
@@ -270,7 +277,7 @@ impl Tunnels {
     /// It could not be deleted.
     pub async fn delete_pod(&self, namespace: &str, pod: &str) -> Result<(), Fault> {
         let done = self.opener.delete_pod(namespace, pod).await;
-        self.look_for_orphans();
+        self.look_for_pods();
         done
     }
 
@@ -292,12 +299,26 @@ impl Tunnels {
     }
 }
 
-/// Passes a tunnel's news on until it has ended.
-async fn tell(mut news: watch::Receiver<Tunnel>, sink: Sink) {
+/// Passes a tunnel's news on until it has ended; what became of its pod is looked for then.
+async fn tell(mut news: watch::Receiver<Tunnel>, sink: Sink, look: mpsc::Sender<()>) {
     loop {
         let tunnel = Box::new(news.borrow_and_update().clone());
+        let (had_pod, over) = (tunnel.via.own_pod, !tunnel.state.is_alive());
         sink(Update::Tunnel { tunnel }, chrono::Utc::now());
-        if news.changed().await.is_err() {
+        let given_up = !over && news.changed().await.is_err();
+        if given_up {
+            // Whoever opened it waits no longer, and nobody said how it ended.
+            let mut tunnel = Box::new(news.borrow().clone());
+            if tunnel.state.is_alive() {
+                let why = "it took too long, and was given up".to_owned();
+                tunnel.state = TunnelState::Failed { why, fix: String::new() };
+                sink(Update::Tunnel { tunnel }, chrono::Utc::now());
+            }
+        }
+        if over || given_up {
+            if had_pod {
+                let _ = look.try_send(());
+            }
             return;
         }
     }

@@ -19,7 +19,7 @@ use super::redis::RedisUrl;
 use super::state::Board;
 use super::wish::{UrlFrom, Wish};
 use super::{credentials, own_pod, pods};
-use crate::domain::{Backend, Fault};
+use crate::domain::{Backend, Fault, ServerClass};
 
 /// The pod outlives the tunnel's own limit by this.
 const SPARE: Duration = Duration::from_secs(300);
@@ -67,12 +67,17 @@ pub async fn open(api: &Api, wish: &Wish, board: &Board) -> Result<Opened, Fault
         false => Value::Null,
     };
     let far = far(api, wish, &app).await?;
-    board.far(&far);
+    board.far(&far, class(wish, &far));
     let listener = listen(wish.local_port).await?;
     let selector = pods::selector(&app);
     let own_pod = wish.own_pod || wish.port_forward;
-    let mut attempt = Attempt { api, wish, board, far, selector, own_pod, relay: wish.port_forward };
+    let relay = wish.port_forward;
+    let mut attempt = Attempt { api, wish, board, far, selector, own_pod, relay, refused: None };
     let (way, far) = loop {
+        if let Some(refused) = attempt.forbidden().await {
+            attempt.fall_back(refused)?;
+            continue;
+        }
         let way = Way::new(api.clone());
         let place = attempt.place().await?;
         way.place.send_replace(Some(Arc::new(place)));
@@ -88,7 +93,7 @@ pub async fn open(api: &Api, wish: &Wish, board: &Board) -> Result<Opened, Fault
             }
         }
     };
-    let client = match client(&far, &listener, wish) {
+    let client = match client(&far, &listener, wish, board.now().which) {
         Ok(client) => client,
         Err(fault) => {
             if attempt.own_pod {
@@ -111,20 +116,33 @@ pub async fn discard(api: &Api, way: &Way) {
     }
 }
 
-fn client(far: &Far, listener: &TcpListener, wish: &Wish) -> Result<Client, Fault> {
+/// What the server is: a URL from elsewhere may lead to another than the app's.
+fn class(wish: &Wish, far: &Far) -> ServerClass {
+    let elsewhere = !matches!(wish.url, UrlFrom::Deployment { .. }) && wish.server.is_none();
+    match (&wish.live, far) {
+        (Some(live), Far::Postgres { url, .. }) if elsewhere && url.short_server() != live => {
+            ServerClass::of(url.short_server(), live, &wish.side_copies)
+        }
+        _ => wish.which,
+    }
+}
+
+fn client(far: &Far, listener: &TcpListener, wish: &Wish, which: ServerClass) -> Result<Client, Fault> {
     let port = listener.local_addr().map_err(|e| Fault::Setup { why: words::cause(&e) })?.port();
     match far {
         Far::Postgres { url, tls } => {
-            Client::postgres(url, port, tls, wish.which, &wish.label, &format!("drtui-{}", wish.id))
+            Client::postgres(url, port, tls, which, &wish.label, &format!("drtui-{}", wish.id))
         }
-        Far::Redis(url) => Client::redis(url, port, wish.ca_file.as_deref(), wish.which, &wish.label),
+        Far::Redis(url) => Client::redis(url, port, wish.ca_file.as_deref(), which, &wish.label),
     }
 }
 
 async fn far(api: &Api, wish: &Wish, app: &Value) -> Result<Far, Fault> {
     let secret = match &wish.url {
         UrlFrom::Given(url) => url.clone(),
-        UrlFrom::KeyVault { vault, name } => credentials::of_key_vault(vault, name).await?,
+        UrlFrom::KeyVault { vault, name, azure } => {
+            credentials::of_key_vault(azure.as_deref(), vault, name).await?
+        }
         UrlFrom::Deployment { variable } => {
             match credentials::of_deployment(api, &wish.app, app, variable).await {
                 // konduit.sh asks the app itself, for which other rights are enough.
@@ -140,7 +158,7 @@ async fn far(api: &Api, wish: &Wish, app: &Value) -> Result<Far, Fault> {
     let whose = match &wish.url {
         UrlFrom::Deployment { variable } => format!("{variable} of {}", wish.app),
         UrlFrom::Given(_) => "the URL given".to_owned(),
-        UrlFrom::KeyVault { vault, name } => format!("{name}-database-url in key vault {vault}"),
+        UrlFrom::KeyVault { vault, name, .. } => format!("{name}-database-url in key vault {vault}"),
     };
     let malformed = |e: super::super::postgres::UrlError| Fault::Garbled { why: format!("{whose}: {e}") };
     if wish.backend == Backend::Redis {
@@ -204,6 +222,8 @@ struct Attempt<'a> {
     own_pod: bool,
     /// exec is refused: a pod that relays, reached by port-forward.
     relay: bool,
+    /// The right that exec lacks, in the cluster's words.
+    refused: Option<String>,
 }
 
 /// Why the first connection failed.
@@ -214,6 +234,27 @@ struct Failure {
 }
 
 impl Attempt<'_> {
+    /// The refusal of what a pod of its own is reached by, before one is made for nothing: rights are looked at before
+    /// the pod is looked for.
+    async fn forbidden(&self) -> Option<Failure> {
+        if !self.own_pod {
+            return None;
+        }
+        let namespace = &self.wish.app.namespace;
+        let asked = match self.relay {
+            true => self.api.port_forward(namespace, NO_POD, 1).await,
+            false => self.api.exec(namespace, NO_POD, None, &["true"], false).await,
+        };
+        match asked {
+            Err(fault @ Fault::Denied { .. }) => {
+                let Fault::Denied { what } = &fault else { return None };
+                let dial = Some(DialError::Denied { what: what.clone() });
+                Some(Failure { fault, dial })
+            }
+            _ => None,
+        }
+    }
+
     async fn place(&self) -> Result<Place, Fault> {
         if self.own_pod {
             let how = match self.far.host() {
@@ -257,13 +298,42 @@ impl Attempt<'_> {
             Some(DialError::Denied { what }) if !self.relay && may => {
                 (self.own_pod, self.relay) = (true, true);
                 self.board.note(&format!(
-                    "exec is not allowed ({what}): port-forward to a pod of its own is tried"
+                    "{} is not allowed: it goes by port-forward to a pod of its own",
+                    right(&what)
                 ));
+                self.refused = Some(what);
             }
+            Some(DialError::Denied { what }) => return Err(Fault::Denied { what: self.no_way(&what) }),
             _ => return Err(failure.fault),
         }
         Ok(())
     }
+
+    /// What is said when a right is missing and no way is left: which right, whose, and what else there is.
+    fn no_way(&self, what: &str) -> String {
+        match &self.refused {
+            Some(exec) => format!(
+                "neither {} nor {}, and a tunnel needs one of them. Ask for one, or go the third way, konduit.sh \
+                 (drtui tunnel --konduit), which signs in by kubectl. The cluster says: {exec}",
+                right(exec),
+                right(what)
+            ),
+            None if self.own_pod || self.relay => what.to_owned(),
+            None => format!(
+                "{}. A pod of its own (-x, or `through` in the form) is reached by port-forward instead. \
+                 The cluster says: {what}",
+                right(what)
+            ),
+        }
+    }
+}
+
+/// A name that no pod has: a request about it is refused for want of rights, or finds nothing.
+const NO_POD: &str = "drtui-tunnel-none";
+
+/// `create pods/exec` of `create pods/exec on tra-test/web-1: pods "web-1" is forbidden: …`.
+fn right(what: &str) -> &str {
+    what.split(" on ").next().unwrap_or(what)
 }
 
 /// A pod of the app to go through, other than `but` if possible.
@@ -279,6 +349,7 @@ pub async fn make(api: &Api, wish: &Wish, how: How, board: &Board) -> Result<Pla
         image: wish.image.clone(),
         app: wish.app.name.clone(),
         incident: wish.incident.clone(),
+        tunnel: wish.id,
         deadline: wish.limit + SPARE,
         how,
     };

@@ -11,7 +11,7 @@ use super::super::words;
 use super::api::Api;
 use super::place::{How, Place};
 use super::pods::Follow;
-use crate::domain::{Fault, Orphan, Utc};
+use crate::domain::{Fault, Orphan, TunnelId, TunnelPod, Utc};
 
 /// How all of them are found.
 pub const LABEL: &str = "app.kubernetes.io/name=drtui-tunnel";
@@ -23,6 +23,7 @@ const RELAY: u16 = 15432;
 const OWNER: &str = "drtui/owner";
 const PROCESS: &str = "drtui/process";
 const INCIDENT: &str = "drtui/incident";
+const TUNNEL: &str = "drtui/tunnel";
 
 /// What a pod is made from.
 #[derive(Debug, Clone)]
@@ -31,6 +32,7 @@ pub struct Wanted {
     pub image: String,
     pub app: String,
     pub incident: Option<String>,
+    pub tunnel: TunnelId,
     /// Kubernetes ends the pod by itself then.
     pub deadline: Duration,
     pub how: How,
@@ -48,6 +50,7 @@ fn manifest(wanted: &Wanted, name: &str) -> Value {
     let mut annotations = json!({
         OWNER: owner(),
         PROCESS: std::process::id().to_string(),
+        TUNNEL: wanted.tunnel.0.to_string(),
         "drtui/app": wanted.app,
     });
     if let (Some(incident), Some(all)) = (&wanted.incident, annotations.as_object_mut()) {
@@ -192,14 +195,47 @@ impl Drop for Undo {
     }
 }
 
-/// Pods of this user on this machine whose drtui has ended.
+/// The pods of a namespace that stand for tunnels.
+#[derive(Debug)]
+pub struct Standing {
+    /// Those of this user on this machine whose drtui has ended.
+    pub orphans: Vec<Orphan>,
+    /// All of them, whoever made them.
+    pub all: Vec<TunnelPod>,
+    /// Tunnels of this process that have one.
+    pub ours: Vec<TunnelId>,
+}
+
+/// Lists them.
 ///
 /// # Errors
 /// They cannot be listed.
-pub async fn orphans(api: &Api, namespace: &str) -> Result<Vec<Orphan>, Fault> {
+pub async fn standing(api: &Api, namespace: &str) -> Result<Standing, Fault> {
     let mine = owner();
     let pods = api.list("pods", namespace, LABEL).await?;
-    Ok(pods.iter().filter_map(|pod| orphan(pod, &mine, is_alive)).collect())
+    let ours = pods.iter().filter(|pod| {
+        let process = std::process::id().to_string();
+        note(pod, OWNER) == Some(mine.as_str()) && note(pod, PROCESS) == Some(process.as_str())
+    });
+    Ok(Standing {
+        orphans: pods.iter().filter_map(|pod| orphan(pod, &mine, is_alive)).collect(),
+        all: pods.iter().filter_map(tunnel_pod).collect(),
+        ours: ours.filter_map(|pod| tunnel_pod(pod)?.tunnel).collect(),
+    })
+}
+
+fn note<'a>(pod: &'a Value, key: &str) -> Option<&'a str> {
+    pod.pointer("/metadata/annotations")?.get(key)?.as_str()
+}
+
+fn tunnel_pod(pod: &Value) -> Option<TunnelPod> {
+    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).map(words::plain);
+    Some(TunnelPod {
+        namespace: text("/metadata/namespace")?,
+        pod: text("/metadata/name")?,
+        incident: note(pod, INCIDENT).map(words::plain),
+        tunnel: note(pod, TUNNEL).and_then(|n| n.parse().ok()).map(TunnelId),
+    })
 }
 
 fn is_alive(process: i32) -> bool {
@@ -208,10 +244,9 @@ fn is_alive(process: i32) -> bool {
 }
 
 fn orphan(pod: &Value, mine: &str, is_alive: impl Fn(i32) -> bool) -> Option<Orphan> {
-    let note = |key: &str| pod.pointer("/metadata/annotations")?.get(key)?.as_str();
     let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str);
-    let owner = note(OWNER)?;
-    let process: i32 = note(PROCESS)?.parse().ok()?;
+    let owner = note(pod, OWNER)?;
+    let process: i32 = note(pod, PROCESS)?.parse().ok()?;
     if owner != mine || is_alive(process) || text("/metadata/deletionTimestamp").is_some() {
         return None;
     }
@@ -222,7 +257,7 @@ fn orphan(pod: &Value, mine: &str, is_alive: impl Fn(i32) -> bool) -> Option<Orp
         namespace: words::plain(text("/metadata/namespace")?),
         pod: words::plain(text("/metadata/name")?),
         owner: words::plain(owner),
-        incident: note(INCIDENT).map(words::plain),
+        incident: note(pod, INCIDENT).map(words::plain),
         created,
         ends_at: begun.zip(seconds).and_then(|(b, s)| b.checked_add_signed(TimeDelta::try_seconds(s)?)),
     })
@@ -238,6 +273,7 @@ mod tests {
             image: "alpine:3.20.1".into(),
             app: "web".into(),
             incident: Some("I-1".into()),
+            tunnel: TunnelId(3),
             deadline: Duration::from_secs(3_900),
             how,
         }

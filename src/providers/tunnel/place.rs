@@ -117,7 +117,8 @@ impl Way {
                 Err(Setback::Moment(error)) => {
                     last = error;
                     failures += 1;
-                    let wait = backoff::wait(failures, rand::random(), None).min(Duration::from_secs(3));
+                    let wait =
+                        backoff::wait(failures, rand::random(), None).min(Duration::from_millis(1_500));
                     if Instant::now() + wait >= deadline {
                         return Err(last);
                     }

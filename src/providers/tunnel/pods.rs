@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
 use super::super::kubernetes::http::Lines;
 use super::super::words;
 use super::api::Api;
-use crate::domain::{DeploymentKey, Fault, backoff};
+use super::state::Board;
+use crate::domain::{DeploymentKey, Fault, TunnelState, backoff};
 
 /// What matters of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +118,12 @@ pub async fn of_app(
     Err(Fault::NotFound { what })
 }
 
+/// A watch that is silent for so long is asked again: after a sleep of the machine it would be silent for ever.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// The longest wait before the cluster is asked again.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// The states of one pod, from now on.
 #[derive(Debug)]
 pub struct Follow {
@@ -123,39 +132,79 @@ pub struct Follow {
     name: String,
     lines: Option<Lines>,
     failures: u32,
+    /// Told while the API server is away.
+    board: Option<Board>,
 }
 
 impl Follow {
     pub fn new(api: &Api, namespace: &str, name: &str) -> Follow {
         let (api, namespace, name) = (api.clone(), namespace.to_owned(), name.to_owned());
-        Follow { api, namespace, name, lines: None, failures: 0 }
+        Follow { api, namespace, name, lines: None, failures: 0, board: None }
+    }
+
+    /// As the pod that an open tunnel goes through: `board` says so while the cluster cannot be asked.
+    #[must_use]
+    pub fn telling(self, board: &Board) -> Follow {
+        Follow { board: Some(board.clone()), ..self }
+    }
+
+    /// Follows in a task of its own: whoever waits for something else meanwhile interrupts no request.
+    pub fn in_background(mut self) -> Views {
+        let (tell, views) = mpsc::channel(4);
+        let task = tokio::spawn(async move {
+            while let Some(view) = self.next().await {
+                if tell.send(view).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Views { views, task }
     }
 
     /// The pod as it is, then whenever it changes; `None` when it is gone. Faults are waited out: the last state stands.
     pub async fn next(&mut self) -> Option<PodView> {
         loop {
             if let Some(lines) = &mut self.lines {
-                match lines.next().await {
-                    Ok(Some(line)) => match event(&line) {
+                match timeout(SILENCE, lines.next()).await {
+                    Ok(Ok(Some(line))) => match event(&line) {
                         Event::Is(view) => return Some(view),
                         Event::Gone => return None,
                         Event::Other => self.lines = None,
                     },
-                    Ok(None) | Err(_) => self.lines = None,
+                    Ok(Ok(None) | Err(_)) | Err(_) => self.lines = None,
                 }
                 continue;
             }
             match self.look().await {
                 Ok(view) => {
-                    self.failures = 0;
+                    if std::mem::take(&mut self.failures) > 0
+                        && let Some(board) = self.board.as_ref().filter(|_| view.usable)
+                    {
+                        board.state(TunnelState::Open);
+                    }
                     return Some(view);
                 }
                 Err(Fault::NotFound { .. }) => return None,
                 Err(fault) => {
                     self.failures += 1;
-                    sleep(backoff::wait(self.failures, rand::random(), fault.retry_after())).await;
+                    let asked = fault.retry_after();
+                    // Whoever waits for the way to be back looks at it.
+                    let wait =
+                        backoff::wait(self.failures, rand::random(), asked).min(asked.unwrap_or(AGAIN));
+                    self.tell(&fault, wait);
+                    sleep(wait).await;
                 }
             }
+        }
+    }
+
+    /// No connection can be made while the cluster is away; those that stand may live on.
+    fn tell(&self, fault: &Fault, wait: Duration) {
+        let away =
+            matches!(fault, Fault::Unreachable { .. } | Fault::TimedOut { .. } | Fault::AuthExpired { .. });
+        if let Some(board) = self.board.as_ref().filter(|_| away) {
+            let next = chrono::TimeDelta::from_std(wait).ok().map(|wait| chrono::Utc::now() + wait);
+            board.reconnecting(format!("the cluster cannot be asked: {fault}"), next);
         }
     }
 
@@ -169,6 +218,26 @@ impl Follow {
             Err(fault) => return Err(fault),
         }
         Ok(view)
+    }
+}
+
+/// What a [`Follow`] in the background sees. Dropping this ends it.
+#[derive(Debug)]
+pub struct Views {
+    views: mpsc::Receiver<PodView>,
+    task: JoinHandle<()>,
+}
+
+impl Views {
+    /// As [`Follow::next`]. Safe to drop and ask again.
+    pub async fn next(&mut self) -> Option<PodView> {
+        self.views.recv().await
+    }
+}
+
+impl Drop for Views {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::words;
 use super::open::Far;
 use super::place::{How, Way};
 use super::wish::Wish;
-use crate::domain::{Method, Traffic, Tunnel, TunnelState, Utc, Via};
+use crate::domain::{Method, ServerClass, Traffic, Tunnel, TunnelState, Utc, Via};
 
 /// Writes to the value.
 #[derive(Debug, Clone)]
@@ -59,7 +59,12 @@ impl Board {
     /// What a person should know and is no state, e.g. a fallback.
     pub fn note(&self, text: &str) {
         let text = words::plain(text);
-        self.value.send_modify(|tunnel| tunnel.warning = Some(text));
+        self.value.send_modify(|tunnel| {
+            tunnel.warning = Some(match tunnel.warning.take() {
+                Some(before) => format!("{before}; {text}"),
+                None => text,
+            });
+        });
     }
 
     pub fn state(&self, state: TunnelState) {
@@ -70,7 +75,8 @@ impl Board {
         });
     }
 
-    pub fn far(&self, far: &Far) {
+    pub fn far(&self, far: &Far, which: ServerClass) {
+        self.value.send_modify(|tunnel| tunnel.which = which);
         self.value.send_modify(|tunnel| match far {
             Far::Postgres { url, .. } => {
                 tunnel.server = words::plain(url.short_server());

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::super::settings::TunnelSettings;
+use super::super::postgres::AZURE_SUFFIX;
+use super::super::settings::{AzureSettings, TunnelSettings};
 use crate::domain::{Backend, DeploymentKey, ServerClass, TunnelId, TunnelRequest};
 
 /// Of an interactive session in konduit.sh.
@@ -24,6 +25,8 @@ pub enum UrlFrom {
     KeyVault {
         vault: String,
         name: String,
+        /// How to sign in to Azure; `None`: `az` alone knows.
+        azure: Option<Box<AzureSettings>>,
     },
 }
 
@@ -33,6 +36,10 @@ pub struct Wish {
     pub id: TunnelId,
     pub backend: Backend,
     pub which: ServerClass,
+    /// Name of the live server, to tell what a URL from elsewhere leads to; `None`: not known.
+    pub live: Option<String>,
+    /// Names of servers that are known copies for other purposes.
+    pub side_copies: Vec<String>,
     /// Environment or namespace, for prompts and lists.
     pub label: String,
     pub app: DeploymentKey,
@@ -63,6 +70,11 @@ pub struct Wish {
     pub measure: bool,
 }
 
+/// The name that TLS is verified against: one without a dot is Azure's.
+fn whole(server: &str) -> String {
+    if server.contains('.') { server.to_owned() } else { format!("{server}{AZURE_SUFFIX}") }
+}
+
 impl Wish {
     /// What the cockpit asks for.
     pub fn of(request: &TunnelRequest, settings: &TunnelSettings, label: &str) -> Wish {
@@ -74,6 +86,8 @@ impl Wish {
             id: request.id,
             backend: request.backend,
             which: request.which,
+            live: None,
+            side_copies: Vec::new(),
             label: label.to_owned(),
             app: request.app.clone(),
             url: UrlFrom::Deployment { variable },
@@ -87,7 +101,7 @@ impl Wish {
             local_port: request.local_port,
             incident: request.incident.clone(),
             ca_file: settings.ca_file.clone(),
-            unverified: None,
+            unverified: request.server.as_ref().filter(|_| request.unverified).map(|s| whole(s)),
             in_cluster: false,
             limit: HARD,
             idle: Some(IDLE),

@@ -11,6 +11,7 @@ mod operations;
 mod route;
 mod servers;
 mod token;
+mod vault;
 mod writes;
 
 use std::net::Ipv4Addr;

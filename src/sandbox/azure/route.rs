@@ -10,7 +10,9 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, finish};
-use super::{Arm, RESOURCE_GROUP, activity, diagnostics, locks, metrics, operations, servers, token, writes};
+use super::{
+    Arm, RESOURCE_GROUP, activity, diagnostics, locks, metrics, operations, servers, token, vault, writes,
+};
 use crate::sandbox::address::pairs;
 
 /// Largest request body that is read.
@@ -29,7 +31,7 @@ pub async fn answer(State(arm): State<Arc<Arm>>, request: Request<Body>) -> Resp
     let ask = Ask { method: parts.method, path: segments(parts.uri.path()), query, raw_query, body };
     let lower: Vec<String> = ask.path.iter().map(|s| s.to_ascii_lowercase()).collect();
     let path: Vec<&str> = lower.iter().map(String::as_str).collect();
-    let answer = match open(&arm, &ask, &path) {
+    let answer = match open(&arm, &ask, &path).or_else(|| vault::answer(&arm, header, &ask, &path)) {
         Some(answer) => answer,
         None => match token::check(&arm, header) {
             Err(refusal) => refusal,

@@ -20,6 +20,9 @@ const AUDIENCES: [&str; 2] = ["https://management.azure.com", "https://managemen
 /// The audience of blob storage.
 pub const STORAGE: &str = "https://storage.azure.com";
 
+/// The audience of key vaults.
+pub const VAULTS: &str = "https://vault.azure.net";
+
 /// A token that was given out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
@@ -68,9 +71,9 @@ pub fn check(arm: &Arm, header: Option<&str>) -> Result<(), Answer> {
     let token = header.strip_prefix("Bearer ").unwrap_or_default().trim();
     let now = Utc::now();
     match arm.tokens.given(token) {
-        Some(given) if given.audience == STORAGE => {
+        Some(Given { audience, .. }) if [STORAGE, VAULTS].contains(&audience.as_str()) => {
             let message = format!(
-                "The access token has been obtained for wrong audience or resource '{STORAGE}'. It should exactly match \
+                "The access token has been obtained for wrong audience or resource '{audience}'. It should exactly match \
                  with one of the allowed audiences 'https://management.core.windows.net/','https://management.azure.com/'."
             );
             Err(Answer::unauthorized(arm, "InvalidAuthenticationTokenAudience", &message))
@@ -129,11 +132,12 @@ pub fn issue(arm: &Arm, tenant: &str, form: &HashMap<String, String>) -> Answer 
     }
 }
 
-/// The audience that a scope asks for, if it is the resource manager's or blob storage's.
+/// The audience that a scope asks for, if it is the resource manager's, blob storage's or key vaults'.
 fn audience(arm: &Arm, scope: &str) -> Option<String> {
     let wanted = scope.split_whitespace().find(|s| s.starts_with("https://"))?;
     let wanted = wanted.trim_end_matches(".default").trim_end_matches('/');
-    (AUDIENCES.contains(&wanted) || wanted == STORAGE || wanted == arm.endpoint).then(|| wanted.to_owned())
+    let other = [STORAGE, VAULTS, arm.endpoint.as_str()].contains(&wanted);
+    (AUDIENCES.contains(&wanted) || other).then(|| wanted.to_owned())
 }
 
 fn give(arm: &Arm, audience: String) -> Answer {

@@ -1,4 +1,4 @@
-//! Who may do what: three users, their tokens, the rules behind every request and the reviews that tell them.
+//! Who may do what: five users, their tokens, the rules behind every request and the reviews that tell them.
 
 use rand::Rng;
 use serde_json::{Value, json};
@@ -21,16 +21,36 @@ pub enum Role {
     Viewer,
     /// A member of the delivery team whose production role is not activated: reads in test namespaces, and nothing else.
     NoPim,
+    /// A responder who may not run anything in a container (no exec, no attach), but reach a pod's port.
+    NoExec,
+    /// A responder who may do neither.
+    NoStreams,
 }
 
 impl Role {
-    pub const ALL: [Role; 3] = [Role::Responder, Role::Viewer, Role::NoPim];
+    pub const ALL: [Role; 5] = [Role::Responder, Role::Viewer, Role::NoPim, Role::NoExec, Role::NoStreams];
 
     pub fn user(self) -> &'static str {
         match self {
             Role::Responder => "responder@sandbox.example",
             Role::Viewer => "viewer@sandbox.example",
             Role::NoPim => "no-pim@sandbox.example",
+            Role::NoExec => "no-exec@sandbox.example",
+            Role::NoStreams => "no-streams@sandbox.example",
+        }
+    }
+
+    /// True if it reads secrets, and writes in its namespaces.
+    fn responds(self) -> bool {
+        matches!(self, Role::Responder | Role::NoExec | Role::NoStreams)
+    }
+
+    /// Parts of a resource that it may not touch where it writes.
+    fn lacks(self) -> &'static [&'static str] {
+        match self {
+            Role::NoExec => &["exec", "attach"],
+            Role::NoStreams => &["exec", "attach", "portforward"],
+            Role::Responder | Role::Viewer | Role::NoPim => &[],
         }
     }
 }
@@ -94,11 +114,13 @@ impl Access {
     }
 
     pub fn token(&self, role: Role) -> &str {
-        let [responder, viewer, no_pim] = &self.tokens;
+        let [responder, viewer, no_pim, no_exec, no_streams] = &self.tokens;
         match role {
             Role::Responder => responder,
             Role::Viewer => viewer,
             Role::NoPim => no_pim,
+            Role::NoExec => no_exec,
+            Role::NoStreams => no_streams,
         }
     }
 
@@ -125,13 +147,13 @@ impl Access {
                 resources: vec!["selfsubjectreviews".into()],
             },
         ];
-        let writes = role == Role::Responder
-            && (self.writes.is_empty() || self.writes.iter().any(|own| own == namespace));
+        let writes =
+            role.responds() && (self.writes.is_empty() || self.writes.iter().any(|own| own == namespace));
         if role == Role::NoPim && !is_test(namespace) {
             return rules;
         }
         for resource in Resource::ALL {
-            if resource == Resource::Secret && role != Role::Responder {
+            if resource == Resource::Secret && !role.responds() {
                 continue;
             }
             let part = |name: &str| format!("{}/{name}", resource.plural());
@@ -139,7 +161,8 @@ impl Access {
             let harmless = |name: &&&str| matches!(**name, "log" | "scale" | "status");
             let mut resources = vec![resource.plural().to_owned()];
             if writes && resource != Resource::Namespace {
-                resources.extend(parts.iter().map(|name| part(name)));
+                let may = parts.iter().filter(|name| !role.lacks().contains(name));
+                resources.extend(may.map(|name| part(name)));
                 rules.push(Rule { verbs: vec!["*"], group: resource.group(), resources });
             } else {
                 resources.extend(parts.iter().filter(harmless).map(|name| part(name)));
@@ -263,6 +286,9 @@ mod tests {
             (Role::NoPim, "patch", "deployments", "tra-test", false),
             (Role::NoPim, "list", "deployments", "mine", false),
             (Role::NoPim, "list", "deployments", "", false),
+            (Role::NoExec, "create", "pods", "mine", true),
+            (Role::NoExec, "create", "pods", "other", false),
+            (Role::NoStreams, "get", "secrets", "mine", true),
         ] {
             assert_eq!(
                 access.allows(role, &wish(verb, resource, namespace)),
@@ -277,6 +303,11 @@ mod tests {
             (Role::Viewer, "get", "log", true),
             (Role::Viewer, "get", "exec", false),
             (Role::Viewer, "create", "portforward", false),
+            (Role::NoExec, "get", "exec", false),
+            (Role::NoExec, "create", "portforward", true),
+            (Role::NoStreams, "get", "exec", false),
+            (Role::NoStreams, "get", "portforward", false),
+            (Role::NoStreams, "get", "log", true),
         ] {
             let wish =
                 Wish { verb, resource: "pods", subresource: part, namespace: "mine", ..Wish::default() };

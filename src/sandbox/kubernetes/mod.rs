@@ -257,6 +257,16 @@ impl Cluster {
         self.kubeconfig_of(Role::NoPim)
     }
 
+    /// As `kubeconfig`, for a responder who may not run anything in a container.
+    pub fn no_exec_kubeconfig(&self) -> String {
+        self.kubeconfig_of(Role::NoExec)
+    }
+
+    /// As `kubeconfig`, for a responder who may neither run anything in a container nor reach its ports.
+    pub fn no_streams_kubeconfig(&self) -> String {
+        self.kubeconfig_of(Role::NoStreams)
+    }
+
     fn kubeconfig_of(&self, role: Role) -> String {
         let (name, url, token) = (&self.name, self.url(), self.access.token(role));
         let user = role.user();

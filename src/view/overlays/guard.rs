@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 use super::field;
 use crate::core::Model;
 use crate::core::overlays::guard::{Guard, Step};
+use crate::incident::UndoKind;
 use crate::view::parts::{cell, hint, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
 
@@ -66,6 +67,9 @@ fn step<'a>(theme: &Theme, step: &Step, width: u16) -> Vec<Line<'a>> {
     labelled("then", &step.new, Role::Danger);
     labelled("same as", &step.command, Role::Info);
     let note = match (&step.capture, &step.undoes) {
+        (Some(UndoKind::TunnelPods { .. }), _) => {
+            Some("in the undo ledger (L) until the cluster lists it no more".to_owned())
+        }
         (Some(_), _) => Some("captured before the change; b puts it back exactly".to_owned()),
         (None, Some(id)) => Some(format!("puts back {id}")),
         (None, None) => None,

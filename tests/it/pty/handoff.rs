@@ -23,8 +23,13 @@ fn tunnelled(ground: &Ground, home: &Home, more: &[&str]) -> Pty {
 
 /// Waits until tunnel t1 is open.
 fn is_open(pty: &Pty) {
-    pty.wait("t1 to be open", SOON, |s| {
-        let open = |line: &String| line.contains("t1  LIVE") && line.contains(" open ");
+    tunnel_is_open(pty, "t1");
+}
+
+/// Waits until a tunnel to live is open.
+pub fn tunnel_is_open(pty: &Pty, id: &str) {
+    pty.wait(&format!("{id} to be open"), SOON, |s| {
+        let open = |line: &String| line.contains(&format!("{id}  LIVE")) && line.contains(" open ");
         rows(s.screen()).iter().any(open).then_some(())
     });
 }
@@ -35,14 +40,14 @@ fn is_away(pty: &Pty) {
 }
 
 /// Waits until the cockpit is on the screen, with its tunnels.
-fn is_back(pty: &Pty) {
+pub(super) fn is_back(pty: &Pty) {
     pty.wait("the cockpit", SOON, |s| {
         (s.screen().alternate_screen() && s.screen().contents().contains("5 Tunnels")).then_some(())
     });
 }
 
 /// Waits until psql asks for the next line.
-fn psql_asks(pty: &Pty) {
+pub(super) fn psql_asks(pty: &Pty) {
     pty.wait("psql's prompt", SOON, |s| {
         let screen = s.screen();
         let (row, _) = screen.cursor_position();
@@ -53,7 +58,7 @@ fn psql_asks(pty: &Pty) {
 }
 
 /// The events of the incident's journal, as they are on disk.
-fn journal(home: &Home) -> Vec<Value> {
+pub(super) fn journal(home: &Home) -> Vec<Value> {
     let folder = home.path().join("state/drtui/incidents");
     let files = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
     let file = files.into_iter().find(|p| p.extension().is_some_and(|e| e == "jsonl")).unwrap();
@@ -67,7 +72,7 @@ fn journal(home: &Home) -> Vec<Value> {
 
 /// Waits until the journal on disk satisfies `until`.
 #[track_caller]
-fn on_record<T>(home: &Home, what: &str, until: impl Fn(&[Value]) -> Option<T>) -> T {
+pub(super) fn on_record<T>(home: &Home, what: &str, until: impl Fn(&[Value]) -> Option<T>) -> T {
     let deadline = Instant::now() + SOON;
     loop {
         let events = journal(home);
@@ -80,13 +85,13 @@ fn on_record<T>(home: &Home, what: &str, until: impl Fn(&[Value]) -> Option<T>) 
     }
 }
 
-fn leave(pty: &mut Pty) {
+pub(super) fn leave(pty: &mut Pty) {
     pty.send("q");
     assert_eq!(pty.wait_exit().code, 0);
     assert_eq!(pty.left_on(), Vec::<&str>::new());
 }
 
-fn live_prompt(pty: &Pty) -> CellStyle {
+pub(super) fn live_prompt(pty: &Pty) -> CellStyle {
     let (column, row) = pty.find(" LIVE production  rsm_production").unwrap();
     pty.style(column + 2, row)
 }
@@ -320,6 +325,17 @@ fn no_password_is_on_a_command_line_in_the_journal_the_log_a_recording_or_a_cras
     // A password that a person types is refused, and not kept.
     pty.send(&format!(":psql -d postgres://u:{password}@h/db\r"));
     shows(&pty, "A password does not belong on a command line");
+    // A pod of its own, as the app's pod.
+    arm(&mut pty);
+    pty.send("t");
+    shows(&pty, "through");
+    pty.send("\t \tpostgres\r");
+    shows(&pty, "through a new pod");
+    pty.send("production\r");
+    tunnel_is_open(&pty, "t2");
+    assert_eq!(told_on_a_command_line(&password), Vec::<String>::new(), "a pod of its own");
+    pty.send("x");
+    on_record(&home, "its pod is gone", |events| events.iter().find(|e| e["kind"] == "undone").map(|_| ()));
     pty.send(":panic\r");
     assert!(pty.wait_exit().code != 0);
     let mut found = Vec::new();

@@ -1,8 +1,9 @@
 //! The real program in a pseudo-terminal.
 
-mod handoff;
+pub mod handoff;
 pub mod harness;
 mod harness_tests;
 mod picture;
 mod screenshot;
 mod terminal;
+mod tunnels;

@@ -10,10 +10,14 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use super::ground::{APP, Ground, NS, PATIENCE, ran, until};
+use super::ground::{APP, Ground, NS, PATIENCE, Ran, first_line, port_of, ran, until};
+
+/// How long the API server is away.
+const CUT: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_is_told_and_what_can_be_outlived_is() {
@@ -29,6 +33,8 @@ async fn each_fault_is_told_and_what_can_be_outlived_is() {
     let ground = Ground::of(apps, true).await;
     refusals(&ground).await;
     rights(&ground).await;
+    ways(&ground).await;
+    konduit(&ground).await;
     without_nc(&ground).await;
     pod_lost(&ground).await;
     cut(&ground).await;
@@ -86,8 +92,8 @@ async fn rights(ground: &Ground) {
     assert!(refused.code == 125 && refused.err.contains("cannot get resource \"secrets\""), "{refused:?}");
     for (words, right) in [
         (vec!["--no-fallback"], "pods/exec"),
-        (vec![], "cannot create resource \"pods\""),
-        (vec!["-x"], "\"pods\""),
+        (vec![], "neither create pods/exec nor create pods/portforward"),
+        (vec!["-x"], "neither create pods/exec nor create pods/portforward"),
     ] {
         let mut command = ground.tunnel(&[words.as_slice(), &[APP, "--", "psql"]].concat());
         command.env("DRTUI_TUNNEL_URL", &ground.url);
@@ -95,6 +101,65 @@ async fn rights(ground: &Ground) {
         let refused = ran(command).await;
         assert!(refused.code == 125 && refused.err.contains(right), "{words:?}: {refused:?}");
     }
+}
+
+/// Without the right to exec it goes by port-forward and says so; without either nothing is made, and both are named.
+async fn ways(ground: &Ground) {
+    let by = |who: &str, words: &[&str]| {
+        let mut command = ground.tunnel(&[words, &["--", "psql", "-Atc", "select 1"]].concat());
+        command.env("KUBECONFIG", ground.dir.path().join(format!("kubeconfig-{who}")));
+        ran(command)
+    };
+    for words in [&[APP][..], &["-x", APP]] {
+        let ran = by("no-exec", words).await;
+        let said = "note: create pods/exec is not allowed: it goes by port-forward to a pod of its own";
+        assert!(ran.out == "1\n" && ran.err.contains(said), "{words:?}: {ran:?}");
+        assert!(ran.err.contains("(port-forward)"), "{ran:?}");
+        until("its pod is deleted", async || ground.made().await.is_empty()).await;
+    }
+    let ran = by("no-exec", &["--no-fallback", APP]).await;
+    assert!(ran.code == 125 && ran.err.contains("create pods/exec. A pod of its own (-x"), "{ran:?}");
+    for words in [&[APP][..], &["-x", APP]] {
+        let ran = by("no-streams", words).await;
+        let both = "neither create pods/exec nor create pods/portforward";
+        assert!(ran.code == 125 && ran.err.contains(both), "{words:?}: {ran:?}");
+        assert!(ran.err.contains("drtui tunnel --konduit") && ran.err.contains("no-streams@"), "{ran:?}");
+        assert!(!ran.err.contains("making pod"), "a pod was made for nothing: {ran:?}");
+    }
+    assert!(ground.made().await.is_empty());
+}
+
+/// The third way is the user's own konduit.sh: it gets the options that it knows, and its exit code is ours. A password
+/// is not handed to it.
+async fn konduit(ground: &Ground) {
+    let bin = ground.dir.path().join("konduit");
+    std::fs::create_dir_all(&bin).unwrap();
+    let script = bin.join("konduit.sh");
+    std::fs::write(&script, "#!/bin/sh\nprintf '%s|' \"$@\"\nexit 7\n").unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let with = |who: &str, words: &[&str]| {
+        let mut command = ground.tunnel(words);
+        command.env("PATH", &path).env("KUBECONFIG", ground.dir.path().join(who));
+        ran(command)
+    };
+    let hint = with("kubeconfig-no-streams", &[APP, "--", "psql"]).await;
+    assert!(
+        hint.err.contains(&format!("--konduit hands the same options to {}", script.display())),
+        "{hint:?}"
+    );
+    let words = ["--konduit", "-x", "-s", "s-pg-ptr", "-t", "7200", APP, "--", "psql", "-c", "select 1"];
+    let Ran { out, err, code } = with("kubeconfig", &words).await;
+    assert_eq!(
+        (out.as_str(), code),
+        ("-n|tra-test|-s|s-pg-ptr|-t|7200|-x|web|--|psql|-c|select 1|", 7),
+        "{err}"
+    );
+    assert!(err.contains("konduit.sh takes over") && err.contains("process list"), "{err}");
+    let Ran { out, err, code } =
+        with("kubeconfig", &["--konduit", "-u", &ground.url, APP, "--", "psql"]).await;
+    assert!(code == 125 && out.is_empty() && err.contains("without --konduit"), "{err}");
+    assert!(!err.contains(&ground.password), "{err}");
 }
 
 /// An image without `nc`: a pod of its own serves, unless that was excluded.
@@ -121,7 +186,7 @@ async fn without_nc(ground: &Ground) {
 }
 
 /// psql on the local port of a tunnel that somebody else keeps.
-fn psql(ground: &Ground, port: u16, sql: &str) -> Child {
+pub fn psql(ground: &Ground, port: u16, sql: &str) -> Child {
     let credentials = ground.servers.credentials();
     tokio::process::Command::new("psql")
         .args(["-AtX", "-c", sql])
@@ -140,7 +205,7 @@ fn psql(ground: &Ground, port: u16, sql: &str) -> Child {
         .unwrap()
 }
 
-async fn output(child: Child) -> (String, String, i32) {
+pub async fn output(child: Child) -> (String, String, i32) {
     let output = timeout(PATIENCE, child.wait_with_output()).await.expect("psql ends").unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr), output.status.code().unwrap_or(-1))
@@ -180,19 +245,36 @@ async fn apps_pods(ground: &Ground) -> Vec<String> {
 
 /// The API server is away for a while: connections end, a new one waits and is served.
 async fn cut(ground: &Ground) {
-    let (mut tunnel, port) = ground.listen(&[APP]).await;
+    let mut command = ground.tunnel(&["--listen", "0", APP]);
+    let mut tunnel = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let port = port_of(&first_line(&mut tunnel).await);
     let sleeping = psql(ground, port, "select pg_sleep(60) /* cut */");
     let admin = ground.servers.admin(LIVE).unwrap().connect("test").await.unwrap();
     let seen = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'select pg_sleep(60) /* cut */'";
     let active = async || admin.query_one(seen, &[]).await.unwrap().get::<_, i64>(0) == 1;
     until("the query runs", active).await;
-    ground.faults.set(Provider::Kubernetes, Kind::Refused, Duration::from_secs(6));
+    ground.faults.set(Provider::Kubernetes, Kind::Refused, CUT);
     let began = Instant::now();
     let (_, err, code) = output(sleeping).await;
     assert!(code == 2 && began.elapsed() < Duration::from_secs(3), "{code} {err}");
     let (out, err, _) = output(psql(ground, port, "select 'back'")).await;
     assert_eq!(out, "back\n", "{err}");
-    assert!(began.elapsed() >= Duration::from_secs(5), "the cut was none: {:?}", began.elapsed());
+    assert!(began.elapsed() >= CUT - Duration::from_secs(1), "the cut was none: {:?}", began.elapsed());
+    // What happened was said, on the way and at the end of it.
+    let mut said = BufReader::new(tunnel.stderr.take().unwrap()).lines();
+    let told = async {
+        let mut all = Vec::new();
+        while let Some(line) = said.next_line().await.unwrap() {
+            let over = line.contains("connected again");
+            all.push(line);
+            if over {
+                break;
+            }
+        }
+        all.join("\n")
+    };
+    let told = timeout(PATIENCE, told).await.expect("it says that it is connected again");
+    assert!(told.contains("reconnecting: the cluster cannot be asked: cannot reach it"), "{told}");
     tunnel.start_kill().unwrap();
     tunnel.wait().await.unwrap();
 }

@@ -37,6 +37,7 @@ pub struct Ground {
     pub kubeconfig: PathBuf,
     pub ca: PathBuf,
     pub dir: RunDir,
+    pub authority: Arc<Authority>,
     pub url: String,
     pub password: String,
     _stop: watch::Sender<bool>,
@@ -107,6 +108,8 @@ impl Ground {
         let cluster = Cluster::start(spec, &authority, faults.clone(), stopped).await.unwrap();
         let kubeconfig = dir.write("kubeconfig", &cluster.kubeconfig()).unwrap();
         dir.write("kubeconfig-viewer", &cluster.viewer_kubeconfig()).unwrap();
+        dir.write("kubeconfig-no-exec", &cluster.no_exec_kubeconfig()).unwrap();
+        dir.write("kubeconfig-no-streams", &cluster.no_streams_kubeconfig()).unwrap();
         let config = Kubeconfig::from_yaml(&cluster.kubeconfig()).unwrap();
         let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
         let client = Client::try_from(config).unwrap();
@@ -119,6 +122,7 @@ impl Ground {
             kubeconfig,
             ca,
             dir,
+            authority,
             url,
             password,
             _stop: stop,
@@ -166,13 +170,18 @@ impl Ground {
         let all = [&["--listen", "0"], words].concat();
         let mut child = self.tunnel(&all).stdout(Stdio::piped()).spawn().unwrap();
         let line = first_line(&mut child).await;
-        let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-        (child, port.unwrap_or_else(|| panic!("no port: {line}")))
+        (child, port_of(&line))
     }
 
     pub async fn end(self) {
         self.servers.end().await;
     }
+}
+
+/// The local port in a line of `--listen`.
+pub fn port_of(line: &str) -> u16 {
+    let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+    port.unwrap_or_else(|| panic!("no port: {line}"))
 }
 
 pub async fn first_line(child: &mut Child) -> String {

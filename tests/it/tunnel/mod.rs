@@ -5,4 +5,7 @@ mod carry;
 mod command;
 mod faults;
 mod ground;
+mod redis;
 mod secrets;
+mod sleep;
+mod vault;

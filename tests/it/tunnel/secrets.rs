@@ -2,6 +2,7 @@
 //! that only the user can read.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use drtui::sandbox::postgres::fleet::LIVE;
@@ -9,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::timeout;
 
-use super::ground::{APP, Ground, PATIENCE, left_behind, until};
+use super::ground::{APP, Ground, PATIENCE, first_line, left_behind, until};
 
 /// Command lines of all processes that hold `secret`.
 fn shown(secret: &str) -> Vec<String> {
@@ -29,17 +30,20 @@ async fn no_way_shows_the_password() {
     let ground = Ground::start().await;
     let admin = ground.servers.admin(LIVE).unwrap().connect("test").await.unwrap();
     let url = ground.url.clone();
-    let ways: [(&str, Vec<&str>); 5] = [
+    let bin = key_vault(&ground);
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let ways: [(&str, Vec<&str>); 6] = [
         ("the app's pod", vec![]),
         ("a pod of its own", vec!["-x"]),
         ("port-forward", vec!["--port-forward"]),
         ("a URL on the command line", vec!["-u", &url]),
+        ("a key vault", vec!["-k", "kv", "-d", "side"]),
         ("unverified", vec!["--tls-unverified", "s189p01-rsm-pd-pg.postgres.database.azure.com"]),
     ];
     for (n, (way, words)) in ways.iter().enumerate() {
         let sql = format!("select pg_sleep(60), {n} /* watched */");
         let mut command = ground.tunnel(&[words.as_slice(), &[APP, "--", "psql", "-c", &sql]].concat());
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = command.env("PATH", &path).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let seen = format!("SELECT count(*) FROM pg_stat_activity WHERE query = '{sql}'");
         until(way, async || admin.query_one(&seen, &[]).await.unwrap().get::<_, i64>(0) == 1).await;
         assert_eq!(shown(&ground.password), Vec::<String>::new(), "{way}");
@@ -50,8 +54,35 @@ async fn no_way_shows_the_password() {
         assert!(!String::from_utf8_lossy(&said).contains(&ground.password), "{way}: it is printed");
         assert_eq!(left_behind(ground.dir.path()), Vec::<String>::new(), "{way}");
     }
+    konduit(&ground).await;
     assert!(!logs(&ground).contains(&ground.password), "it is logged");
     ground.end().await;
+}
+
+/// An `az` that knows the secret; where it is.
+fn key_vault(ground: &Ground) -> PathBuf {
+    let bin = ground.dir.path().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    program(&bin.join("az"), &format!("#!/bin/sh\necho '{}'\n", ground.url));
+    bin
+}
+
+fn program(file: &Path, text: &str) {
+    std::fs::write(file, text).unwrap();
+    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+}
+
+/// What konduit.sh itself does is its own; what it is started with holds no password, wherever drtui got one from.
+async fn konduit(ground: &Ground) {
+    let bin = ground.dir.path().join("konduit");
+    std::fs::create_dir_all(&bin).unwrap();
+    program(&bin.join("konduit.sh"), "#!/bin/sh\necho started\nexec sleep 60\n");
+    let mut command = ground.tunnel(&["--konduit", "-x", APP, "--", "psql"]);
+    command.env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()));
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    assert_eq!(first_line(&mut child).await, "started\n");
+    assert_eq!(shown(&ground.password), Vec::<String>::new(), "konduit.sh");
+    child.kill().await.unwrap();
 }
 
 /// The files of the running tunnel are its user's alone.

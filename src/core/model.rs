@@ -243,7 +243,9 @@ impl Model {
                 Phase::Loading | Phase::Live => {}
             }
         }
-        if super::tunnel::needs_a_second(self) || super::comparing::needs_a_second(self) {
+        // What is decided on shows its age to the second.
+        let deciding = matches!(self.overlays.last(), Some(Overlay::Answer(_) | Overlay::Guard(_)));
+        if deciding || super::tunnel::needs_a_second(self) || super::comparing::needs_a_second(self) {
             wake = wake.min(second);
         }
         wake

@@ -14,10 +14,14 @@ use super::overlays::prompt::{Kind, Prompt};
 use super::overlays::reader::{Page, Reader};
 use super::overlays::{self, Overlay, open};
 use super::panes::{self, PaneId, checklist};
+use super::sense;
 use super::session;
 use super::tunnel;
 use crate::domain::{Source, clock, text};
 use crate::incident::{Event, Mark};
+
+/// What was heard that lately is not asked for again.
+const FRESH: chrono::Duration = chrono::Duration::seconds(5);
 
 /// Runs a command of the registry; `argument` is what was typed after its name.
 pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
@@ -41,7 +45,7 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         Command::Theme => theme(model, argument),
         Command::Mark => model.panes.replicas.toggle_mark(),
         Command::MarkAll => mark_all(model),
-        Command::Answer => answer(model),
+        Command::Answer => return answer(model),
         Command::Details => {
             if let Some(id) = checklist::selected(model).map(|i| i.id.clone()) {
                 overlays::reader::details(model, &id);
@@ -144,15 +148,22 @@ fn mark_all(model: &mut Model) {
     }
 }
 
-fn answer(model: &mut Model) {
-    let Some(item) = checklist::selected(model).cloned() else { return };
+/// An answer rests on what its source says now: it is asked again if it was not heard for a few seconds.
+fn answer(model: &mut Model) -> Vec<Effect> {
+    let Some(item) = checklist::selected(model).cloned() else { return Vec::new() };
     if model.session.is_none() {
         model.tell(Level::Warning, "Answers go on record: open an incident first (i).");
     } else if checklist::mark(model, &item.id) == Mark::Open {
+        let old = sense::source(model, &item).filter(|source| {
+            let (phase, as_of, ..) = model.world.phase(*source);
+            phase.is_healthy() && as_of.is_some_and(|at| model.now - at > FRESH)
+        });
         open(model, Overlay::Answer(Answer { item: item.id }));
+        return old.map(Effect::RetryNow).into_iter().collect();
     } else {
         model.tell(Level::Info, "Already answered: v shows the evidence, x opens it again.");
     }
+    Vec::new()
 }
 
 fn reopen(model: &mut Model) {

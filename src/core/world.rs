@@ -75,6 +75,7 @@ impl World {
                 self.stand(source, phase, next_try, at, &mut changes)
             }
             Update::Deployments { all } => self.deployments_listed(all, at, &mut changes),
+            Update::Heard { source } => self.heard(source, at),
             Update::DeploymentChanged { deployment } => self.deployment_changed(deployment, at, &mut changes),
             Update::DeploymentGone { key } => {
                 if let Some(map) = self.deployments.value.as_mut()
@@ -87,7 +88,6 @@ impl World {
                         true,
                     ));
                 }
-                self.deployments.confirm(at);
             }
             Update::Servers { all } => self.servers_listed(all, at, &mut changes),
             Update::Metrics { server, metrics } => {
@@ -154,8 +154,17 @@ impl World {
         if let Some(was) = map.get(&deployment.key) {
             note_deployment(was, &deployment, at, out);
         }
+        // A change may come from a pod: only the watch of deployments says as of when their counts are true.
         map.insert(deployment.key.clone(), deployment);
-        self.deployments.confirm(at);
+    }
+
+    fn heard(&mut self, source: Source, at: Utc) {
+        match source {
+            Source::Kubernetes => self.deployments.confirm(at),
+            Source::Azure => self.servers.confirm(at),
+            Source::Monitor => self.metrics.confirm(at),
+            Source::Web => self.health.confirm(at),
+        }
     }
 
     fn servers_listed(&mut self, all: Vec<Server>, at: Utc, out: &mut Vec<Change>) {

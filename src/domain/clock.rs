@@ -16,6 +16,11 @@ pub fn london_hms(at: Utc) -> String {
     at.with_timezone(&London).format("%H:%M:%S").to_string()
 }
 
+/// `14:03:09 BST`: the wall clock in London, to the second.
+pub fn london_s(at: Utc) -> String {
+    at.with_timezone(&London).format("%H:%M:%S %Z").to_string()
+}
+
 /// `BST` or `GMT`: what London's clocks show at `at`.
 pub fn london_zone(at: Utc) -> String {
     at.with_timezone(&London).format("%Z").to_string()
@@ -44,6 +49,11 @@ pub fn utc_full(at: Utc) -> String {
 /// `20 Nov 14:03 GMT / 14:03 UTC`: both clocks, for one line on screen.
 pub fn both(at: Utc) -> String {
     format!("{} / {}", london_day(at), utc_hm(at))
+}
+
+/// `20 Nov 14:03:09 GMT / 14:03:09 UTC`: the same to the second, where an instant is compared with others.
+pub fn both_s(at: Utc) -> String {
+    format!("{} / {}", at.with_timezone(&London).format("%d %b %H:%M:%S %Z"), at.format("%H:%M:%S UTC"))
 }
 
 /// London's date at `at`.

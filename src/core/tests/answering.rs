@@ -202,3 +202,30 @@ fn said_done_may_carry_the_value_found() {
     let answers = &kit.model.session.as_ref().unwrap().state.answers;
     assert_eq!(answers["note-when-rows-went-wrong"].reason.as_deref(), Some("09:41, first bad row"));
 }
+
+#[test]
+fn evidence_is_as_of_when_its_source_was_last_heard_and_never_as_of_now() {
+    let mut kit = Kit::incident();
+    let begun = kit.model.now;
+    let as_of = |kit: &Kit| {
+        let item = kit.model.runbook().unwrap().item(SCALE).unwrap();
+        crate::core::sense::sense(&kit.model, item).unwrap().as_of
+    };
+    kit.later(40);
+    assert_eq!(as_of(&kit), Some(begun), "an open watch says nothing by being open");
+    kit.news(Update::DeploymentChanged { deployment: deployment("rsm-production", 2, 1) });
+    assert_eq!(as_of(&kit), Some(begun), "a pod's change does not vouch for the rest");
+    kit.news(Update::Heard { source: Source::Kubernetes });
+    assert_eq!(as_of(&kit), Some(kit.model.now));
+}
+
+#[test]
+fn who_answers_asks_a_source_again_that_was_not_heard_for_a_while() {
+    let mut kit = Kit::incident();
+    kit.later(4).keys("enter esc");
+    assert_eq!(kit.effects, [], "just heard");
+    kit.later(10).keys("enter");
+    assert_eq!(kit.effects, [crate::core::Effect::RetryNow(Source::Azure)]);
+    let wake = kit.model.next_wake() - kit.model.now;
+    assert!(wake <= chrono::Duration::seconds(1), "its age is shown to the second: {wake}");
+}

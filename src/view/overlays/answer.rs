@@ -31,7 +31,7 @@ pub fn draw(model: &Model, theme: &Theme, answer: &Answer, frame: &mut Frame<'_>
             ]));
             let age = sensed.as_of.map_or_else(
                 || "never heard of".into(),
-                |at| format!("{} ago, {}", clock::span(model.now - at), clock::both(at)),
+                |at| format!("{} ago, {}", clock::span(model.now - at), clock::both_s(at)),
             );
             lines.push(Line::from(vec![
                 Span::styled("source   ", dim),

@@ -11,7 +11,7 @@ use crate::core::overlays::palette::available;
 use crate::core::overlays::reader::{Page, Reader};
 use crate::core::panes::compare;
 use crate::core::{Model, sense};
-use crate::domain::{clock, text};
+use crate::domain::{Sensed, clock, text};
 use crate::view::parts::{cell, hint, mark_role, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
 
@@ -142,6 +142,10 @@ fn messages<'a>(model: &Model, theme: &Theme, width: u16) -> Vec<Line<'a>> {
     lines
 }
 
+fn heard(sensed: &Sensed) -> String {
+    sensed.as_of.map_or_else(String::new, |at| format!(", as of {}", clock::london_s(at)))
+}
+
 fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'a>> {
     let Some(item) = model.runbook().and_then(|r| r.item(id)) else { return Vec::new() };
     let dim = theme.style(Role::Dim);
@@ -165,7 +169,7 @@ fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'
     if let Some(sensed) = sense::sense(model, item) {
         let expects = sense::expectation(model, item).map_or_else(String::new, |e| format!(", must be {e}"));
         lines.push(Line::styled(
-            format!("sensed now: {}{expects} ({})", sensed.value, sensed.source),
+            format!("sensed: {}{expects} ({}{})", sensed.value, sensed.source, heard(&sensed)),
             theme.style(Role::Text),
         ));
     }
@@ -180,7 +184,7 @@ fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'
             );
             lines.push(Line::styled(text, theme.style(mark_role(answer.mark))));
             if let Some(saw) = &answer.sensed {
-                lines.push(Line::styled(format!("  saw {} ({})", saw.value, saw.source), dim));
+                lines.push(Line::styled(format!("  saw {} ({}{})", saw.value, saw.source, heard(saw)), dim));
             }
             if let Some(reason) = &answer.reason {
                 lines.push(Line::styled(format!("  because {reason}"), dim));

@@ -6,6 +6,7 @@ use chrono::Duration;
 
 use super::comparison::Comparison;
 use super::layout::{self, Layout};
+use super::msg::Held;
 use super::overlays::Overlay;
 use super::panes::{PaneId, Panes};
 use super::session::Session;
@@ -48,7 +49,7 @@ pub struct Model {
     /// The open incident, if any.
     pub session: Option<Session>,
     /// Why no incident may be opened here: another cockpit holds the open one, or it is damaged.
-    pub held: Option<String>,
+    pub held: Option<Held>,
     /// True until the journals have been looked through for an open incident.
     pub looking: bool,
     /// Changes on their way, by action id.
@@ -261,7 +262,8 @@ impl Model {
         let stale = Source::ALL.iter().filter(|s| self.unwell(**s)).count();
         let drill = if self.target.exercise { "EXERCISE " } else { "" };
         let tail = if stale > 0 { format!(" · {stale} stale") } else { String::new() };
-        format!("drtui {drill}{} {}{tail}", self.target.service, self.target.environment)
+        let held = if self.held.is_some() { "HELD ELSEWHERE " } else { "" };
+        format!("drtui {held}{drill}{} {}{tail}", self.target.service, self.target.environment)
     }
 
     /// True if a source has failed, or has not been heard of for longer than it should.

@@ -68,7 +68,7 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
             return tunnel::run(model, command, argument);
         }
         Command::Disaster => act::disaster(model, argument),
-        Command::Incident => incident(model),
+        Command::Incident => return incident(model),
         Command::Note => return note(model, argument),
         Command::UpdateSent => return update_sent(model),
         Command::UpdateNotSent => return update_not_sent(model),
@@ -197,19 +197,22 @@ fn restore(model: &mut Model) -> Vec<Effect> {
     act::restore(model, (!marked.is_empty()).then_some(marked.as_slice()))
 }
 
-fn incident(model: &mut Model) {
+fn incident(model: &mut Model) -> Vec<Effect> {
     match &model.session {
         Some(session) => {
             let id = session.state.facts.as_ref().map(|f| f.incident.clone()).unwrap_or_default();
             model.tell(Level::Info, format!("Incident {id} is open. :close ends it."));
         }
-        None if model.held.is_some() => {
-            let why = model.held.clone().unwrap_or_default();
-            model.tell(Level::Error, format!("No second incident is opened beside it: {why}"));
-        }
         None if model.looking => model.tell(Level::Warning, "Still looking for an open incident: a moment."),
+        None if model.held.is_some() => {
+            // Never a second incident beside it; it may be free by now.
+            model.looking = true;
+            model.tell(Level::Info, "Looking whether the incident is still held elsewhere…");
+            return vec![Effect::LookAgain];
+        }
         None => open(model, Overlay::Opening(Opening { field: 1, ..Opening::default() })),
     }
+    Vec::new()
 }
 
 fn note(model: &mut Model, argument: &str) -> Vec<Effect> {

@@ -81,7 +81,8 @@ fn gone(model: &Model, scope: &Scope) -> Vec<DeploymentKey> {
     open_in_scope(model, scope).into_iter().filter(|key| !map.contains_key(key)).collect()
 }
 
-fn covers(model: &Model, scope: &Scope, name: &str) -> bool {
+/// True if a scope takes in the deployment of this name.
+pub fn covers(model: &Model, scope: &Scope, name: &str) -> bool {
     let app = model.target.app.as_str();
     model.target.owns(name)
         && match scope {

@@ -243,6 +243,27 @@ pub fn contradiction(model: &Model, item: &Item) -> Option<String> {
     sense::sense(model, item).filter(|s| s.verdict == Verdict::Fail).map(|s| s.value)
 }
 
+/// When the last of what the item changed was put back (UTC), if all of it is: its mark then speaks of the past.
+pub fn put_back(model: &Model, item: &Item) -> Option<Utc> {
+    let session = model.session.as_ref()?;
+    let (Some(Do::Scale { scope, .. }), false) = (&item.action, session.state.mark(&item.id) == Mark::Open) else {
+        return None;
+    };
+    let mut last = None;
+    for record in &session.state.ledger {
+        let UndoKind::Replicas { deployment, .. } = &record.undo.kind;
+        if sense::covers(model, scope, &deployment.name) {
+            match &record.ended {
+                None => return None,
+                Some(end) if end.put_back => last = last.max(Some(end.at)),
+                Some(_) => {}
+            }
+        }
+    }
+    // An answer given after that speaks of the world as it is since.
+    last.filter(|at| session.state.answers.get(&item.id).is_some_and(|answer| answer.at <= *at))
+}
+
 /// True once the incident puts things back, for items that come before the one that does: what they made true is
 /// being undone on purpose.
 fn restoring(model: &Model, item: &Item) -> bool {

@@ -6,6 +6,7 @@ pub mod compared;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::{Model, Start};
+use super::msg::Held;
 use super::{Effect, Msg, update};
 use crate::domain::{
     Backend, Deployment, DeploymentKey, Health, Hpa, Method, Orphan, Phase, Server, ServerClass, Source,
@@ -224,6 +225,18 @@ impl Kit {
         });
         kit.news(Update::Servers { all: vec![server("s189p01-rsm-pd-pg", ServerClass::Live, "Ready")] });
         kit.health(200);
+        kit
+    }
+
+    /// A second cockpit, while another has the incident.
+    pub fn held() -> Kit {
+        let mut kit = Kit::live();
+        let held = Held {
+            incident: "2026-11-20-0941-rsm-production-loss-of-data".into(),
+            state: "held by bea@bastion pid 4711 since 09:41 GMT".into(),
+            advice: "Its marks are there. Work there, or end that cockpit: i then takes it over here.".into(),
+        };
+        kit.send(Msg::Looked { held: Some(held) });
         kit
     }
 

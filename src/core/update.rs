@@ -32,9 +32,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::News { update, at } => on_news(model, update, at),
         Msg::Looked { held } => {
             model.looking = false;
-            if let Some(why) = &held {
-                model.tell(Level::Error, why.clone());
-            }
+            // The header and the checklist say it for as long as it is so.
             model.held = held;
             Vec::new()
         }

@@ -283,6 +283,11 @@ impl Cockpit {
                     writer.open(event, now);
                 }
             }
+            Effect::LookAgain => {
+                if let Some(writer) = &self.writer {
+                    writer.look();
+                }
+            }
             Effect::Journal(events) => {
                 if let Some(writer) = &self.writer {
                     writer.append(events, now);

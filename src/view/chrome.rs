@@ -10,6 +10,7 @@ use super::theme::{Role, Theme};
 use crate::core::Model;
 use crate::core::command::{REGISTRY, Scope, label};
 use crate::core::model::{Detail, Level};
+use crate::core::msg::Held;
 use crate::core::overlays::palette::available;
 use crate::core::panes::{self, PaneId, checklist};
 use crate::domain::{Phase, Source, clock, text};
@@ -28,7 +29,7 @@ pub fn header(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
     if area.height >= 3 {
         put(incident(model, theme, area.width), nth(area, 1), buffer);
         put(sources(model, theme, area.width), nth(area, 2), buffer);
-    } else if Source::ALL.iter().any(|s| model.unwell(*s)) {
+    } else if model.held.is_none() && Source::ALL.iter().any(|s| model.unwell(*s)) {
         put(sources(model, theme, area.width), nth(area, 1), buffer);
     } else {
         put(incident(model, theme, area.width), nth(area, 1), buffer);
@@ -76,6 +77,9 @@ fn arming<'a>(model: &Model, theme: &Theme) -> Span<'a> {
 
 fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     let Some(facts) = model.session.as_ref().and_then(|s| s.state.facts.as_ref()) else {
+        if let Some(held) = &model.held {
+            return not_ours(held, theme, width);
+        }
         let words = if model.looking {
             " looking for an open incident…"
         } else {
@@ -116,6 +120,17 @@ fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     left.push(Span::styled(elapsed(model, facts, room), theme.style(Role::Text)));
     left.push(Span::styled(rto_text, theme.style(if late { Role::Danger } else { Role::Text })));
     ends(left, right, width)
+}
+
+/// An incident goes on that is written elsewhere: never to be taken for calm.
+fn not_ours<'a>(held: &Held, theme: &Theme, width: u16) -> Line<'a> {
+    let right = vec![
+        Span::styled(" read-only here ", theme.style(Role::Warn)),
+        Span::styled(" i ", theme.style(Role::Key)),
+        Span::styled(" again ", theme.style(Role::Dim)),
+    ];
+    let words = format!(" INCIDENT {} · {}", held.state, held.incident);
+    ends(vec![Span::styled(words, theme.style(Role::Danger))], right, width)
 }
 
 /// How long ago it was declared, noticed and began: as many of them as fit, what is known before what is not.

@@ -109,6 +109,14 @@ fn the_first_screen_says_what_to_do() {
 }
 
 #[test]
+fn an_incident_held_elsewhere_is_not_to_be_taken_for_calm() {
+    let mut kit = Kit::held();
+    for (width, height) in [(40, 12), (80, 24), (120, 40)] {
+        check("held", &mut kit, width, height);
+    }
+}
+
+#[test]
 fn overlays() {
     let mut kit = busy();
     kit.keys("2 b");

@@ -291,9 +291,9 @@ fn one_changed_byte_is_found(ground: &Ground, home: &Home, id: &str) {
     // The cockpit does not go on from it, and says what can be read.
     std::fs::copy(spoiled.join(format!("{id}.jsonl")), journal(home, id)).unwrap();
     let mut pty = ground.cockpit(home, &[]).start();
-    shows(&pty, "is open and not resumed here: line ");
-    shows(&pty, "begin anew.");
-    shows(&pty, "no incident open");
+    shows(&pty, "INCIDENT not readable: line ");
+    shows(&pty, "Move the journal away, then i.");
+    shows(&pty, "read-only here");
     pty.send("q");
     pty.wait_exit();
 }

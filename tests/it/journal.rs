@@ -216,7 +216,7 @@ fn one_journal_has_one_writer() {
     journal.append(note("first"), Utc::now(), "ann@bastion").unwrap();
     match Journal::open(journal.path()) {
         Err(JournalError::Held { holder, entries, .. }) => {
-            assert!(holder.unwrap().starts_with("ann@bastion, process "));
+            assert!(holder.unwrap().starts_with("ann@bastion pid "));
             assert_eq!(entries.len(), 2, "a second cockpit can read");
         }
         other => panic!("{other:?}"),

@@ -26,6 +26,8 @@ pub enum Head {
     Goal(String),
     /// What is known by heart.
     Memory(String),
+    /// An incident is open and written elsewhere.
+    Held(String),
     /// What to press when no incident is open.
     Invite(String),
     /// For a person who comes back.
@@ -99,7 +101,11 @@ pub fn head(model: &Model) -> Vec<Head> {
     if model.size.1 >= 24 {
         lines.extend(wrapped(&goal, width, most).map(Head::Goal));
     }
-    if model.session.is_none() {
+    if let Some(held) = model.held.as_ref().filter(|_| model.session.is_none()) {
+        let words = format!("INCIDENT {} is {}; read-only here. {}", held.incident, held.state, held.advice);
+        // Before anything of the runbook: its marks are not seen here.
+        lines = wrapped(&words, width, 6).map(Head::Held).chain(lines).collect();
+    } else if model.session.is_none() {
         let words = if model.looking {
             "Looking for an open incident…"
         } else {

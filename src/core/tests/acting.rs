@@ -465,3 +465,27 @@ fn a_mark_that_a_filter_hides_is_still_what_is_put_back_and_scaled() {
         kit.keys("esc");
     }
 }
+
+#[test]
+fn an_item_whose_change_was_put_back_says_so_and_when() {
+    const ITEM: &str = "scale-every-deployment-to-0";
+    let mut kit = Kit::armed();
+    let told = |kit: &Kit| {
+        let item = kit.model.runbook().unwrap().item(ITEM).unwrap();
+        crate::core::session::put_back(&kit.model, item)
+    };
+    kit.keys("2 a s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.news(scaled("rsm-production-worker", 0, 0));
+    kit.keys("1 g down down enter enter");
+    assert_eq!(crate::core::panes::checklist::mark(&kit.model, ITEM), crate::incident::Mark::Verified);
+    kit.later(60).keys("2 a b").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 2, 2));
+    assert_eq!(told(&kit), None, "one of two");
+    kit.later(60).news(scaled("rsm-production-worker", 1, 1));
+    assert_eq!(told(&kit), Some(kit.model.now));
+    kit.later(60).keys("2 s").text("production").keys("enter");
+    assert_eq!(told(&kit), None, "changed again");
+}

@@ -131,3 +131,23 @@ fn nothing_is_said_to_be_gone_before_anything_is_known() {
     assert!(kit.toast().contains("No deployment is known yet (kubernetes: waiting"), "{}", kit.toast());
     assert!(kit.model.overlays.is_empty());
 }
+
+#[test]
+fn an_incident_that_another_cockpit_holds_is_said_for_good_and_i_looks_again() {
+    let mut kit = Kit::held();
+    kit.keys("esc").later(3_600);
+    let head = format!("{:?}", checklist::head(&kit.model));
+    for words in ["is held by", "bea@bastion pid 4711 since", "read-only here", "i then takes it over"] {
+        assert!(head.contains(words), "{words} after an hour: {head}");
+    }
+    assert!(!head.contains("No incident is open"), "{head}");
+    assert!(kit.model.title().contains("HELD ELSEWHERE"));
+    kit.keys("i");
+    assert_eq!(kit.effects, [Effect::LookAgain]);
+    assert!(kit.model.overlays.is_empty(), "never a second incident beside it");
+    kit.keys("i");
+    assert_eq!(kit.effects.len(), 1, "one look at a time");
+    kit.send(Msg::Looked { held: None });
+    kit.keys("i");
+    assert!(!kit.model.overlays.is_empty(), "it is over: a new one may begin");
+}

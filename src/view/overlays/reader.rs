@@ -10,7 +10,7 @@ use crate::core::model::Level;
 use crate::core::overlays::palette::available;
 use crate::core::overlays::reader::{Page, Reader};
 use crate::core::panes::compare;
-use crate::core::{Model, sense};
+use crate::core::{Model, sense, session};
 use crate::domain::{Sensed, clock, text};
 use crate::view::parts::{cell, hint, mark_role, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
@@ -173,8 +173,8 @@ fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'
             theme.style(Role::Text),
         ));
     }
-    if let Some(session) = &model.session {
-        if let Some(answer) = session.state.answers.get(id) {
+    if let Some(open) = &model.session {
+        if let Some(answer) = open.state.answers.get(id) {
             let text = format!(
                 "{} {} by {} at {}",
                 answer.mark.sign(),
@@ -183,6 +183,10 @@ fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'
                 clock::both(answer.at)
             );
             lines.push(Line::styled(text, theme.style(mark_role(answer.mark))));
+            if let Some(at) = session::put_back(model, item) {
+                let text = format!("  what it changed was put back at {}", clock::both_s(at));
+                lines.push(Line::styled(text, theme.style(Role::Info)));
+            }
             if let Some(saw) = &answer.sensed {
                 lines.push(Line::styled(format!("  saw {} ({}{})", saw.value, saw.source, heard(saw)), dim));
             }
@@ -190,7 +194,7 @@ fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'
                 lines.push(Line::styled(format!("  because {reason}"), dim));
             }
         }
-        for note in session.state.notes.iter().filter(|n| n.item.as_deref() == Some(id)) {
+        for note in open.state.notes.iter().filter(|n| n.item.as_deref() == Some(id)) {
             lines.push(Line::styled(format!("note by {}: {}", note.who, note.text), theme.style(Role::Info)));
         }
     }

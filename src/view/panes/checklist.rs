@@ -52,6 +52,7 @@ fn head_line<'a>(theme: &Theme, line: &Head, width: u16) -> Line<'a> {
         Head::Condition(t) => (t, Role::Title),
         Head::Goal(t) => (t, Role::Dim),
         Head::Memory(t) => (t, Role::Warn),
+        Head::Held(t) => (t, Role::Danger),
         Head::Invite(t) | Head::Away(t) => (t, Role::Info),
     };
     Line::styled(cell(text, usize::from(width)), theme.style(role))
@@ -72,6 +73,8 @@ fn row<'a>(model: &Model, theme: &Theme, key: &Row, current: Option<&str>, width
     let mut tail = String::new();
     if let Some(value) = session::contradiction(model, item) {
         tail = format!("LOOK AGAIN: now {value}");
+    } else if let Some(at) = session::put_back(model, item) {
+        tail = format!("put back {}", clock::london_hm(at));
     } else if mark == Mark::Open {
         tail = sense::sense(model, item)
             .filter(|s| s.verdict == Verdict::Pass)
@@ -85,6 +88,8 @@ fn row<'a>(model: &Model, theme: &Theme, key: &Row, current: Option<&str>, width
     let text = theme.style(if mark == Mark::Open { Role::Text } else { Role::Dim });
     let right_role = if tail.starts_with("LOOK") {
         Role::Danger
+    } else if tail.starts_with("put back") {
+        Role::Info
     } else if tail.is_empty() {
         Role::Dim
     } else {

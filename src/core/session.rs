@@ -243,6 +243,14 @@ pub fn contradiction(model: &Model, item: &Item) -> Option<String> {
     sense::sense(model, item).filter(|s| s.verdict == Verdict::Fail).map(|s| s.value)
 }
 
+/// How many answered items the sensors contradict now.
+pub fn to_look_at_again(model: &Model) -> usize {
+    if model.session.is_none() {
+        return 0;
+    }
+    model.runbook().map_or(0, |r| r.items().filter(|i| contradiction(model, i).is_some()).count())
+}
+
 /// When the last of what the item changed was put back (UTC), if all of it is: its mark then speaks of the past.
 pub fn put_back(model: &Model, item: &Item) -> Option<Utc> {
     let session = model.session.as_ref()?;

@@ -7,12 +7,12 @@ use unicode_width::UnicodeWidthStr;
 
 use super::parts::{ends, hint, nth, put};
 use super::theme::{Role, Theme};
-use crate::core::Model;
+use crate::core::{Model, session};
 use crate::core::command::{REGISTRY, Scope, label};
 use crate::core::model::{Detail, Level};
 use crate::core::msg::Held;
 use crate::core::overlays::palette::available;
-use crate::core::panes::{self, PaneId, checklist};
+use crate::core::panes::{self, PaneId, checklist, replicas};
 use crate::domain::{Phase, Source, clock, text};
 use crate::incident::fold::Facts;
 
@@ -109,14 +109,18 @@ fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     let title = facts.runbook.title.to_uppercase();
     let right = update_due(model, theme, width);
     let open = model.session.as_ref().map_or(0, |s| s.state.open_undo().count());
-    let undo = if open > 0 { format!("{open} UNDO OPEN ") } else { String::new() };
-    let taken = right.iter().map(Span::width).sum::<usize>() + undo.len() + rto_text.len();
+    let counted = |n: usize, what: &str| if n > 0 { format!("{n} {what} ") } else { String::new() };
+    let undo = counted(open, "UNDO OPEN");
+    let moved = counted(session::to_look_at_again(model), "LOOK AGAIN")
+        + &counted(replicas::drifted(model), "DRIFT");
+    let taken = right.iter().map(Span::width).sum::<usize>() + moved.len() + undo.len() + rto_text.len();
     let room = usize::from(width).saturating_sub(taken);
     // The checklist says it whole.
     let title = format!(" {} ", text::fit(&title, room.saturating_sub(4)));
     let room = room.saturating_sub(title.width());
     let mut left =
-        vec![Span::styled(title, theme.style(Role::Title)), Span::styled(undo, theme.style(Role::Warn))];
+        vec![Span::styled(title, theme.style(Role::Title)), Span::styled(moved, theme.style(Role::Danger))];
+    left.push(Span::styled(undo, theme.style(Role::Warn)));
     left.push(Span::styled(elapsed(model, facts, room), theme.style(Role::Text)));
     left.push(Span::styled(rto_text, theme.style(if late { Role::Danger } else { Role::Text })));
     ends(left, right, width)

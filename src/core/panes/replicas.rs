@@ -41,6 +41,12 @@ pub fn drift(model: &Model, d: &Deployment) -> Option<i32> {
     (set != d.wanted && !moving && !steered).then_some(set)
 }
 
+/// How many of the service's deployments have drifted.
+pub fn drifted(model: &Model) -> usize {
+    let all = model.world.deployments.value.iter().flat_map(|map| map.values());
+    all.filter(|d| model.target.owns(&d.key.name) && drift(model, d).is_some()).count()
+}
+
 /// True if the count may be the autoscaler's doing.
 pub fn is_steered(d: &Deployment) -> bool {
     d.hpa.as_ref().is_some_and(|h| (h.min..=h.max).contains(&d.wanted))
@@ -74,12 +80,12 @@ pub fn copy_text(model: &Model) -> Option<String> {
 /// One line for the strip: `2/4 ready`.
 pub fn summary(model: &Model) -> String {
     let Some(map) = &model.world.deployments.value else { return "…".into() };
-    let (mut ready, mut wanted, mut drifted) = (0, 0, 0);
+    let (mut ready, mut wanted) = (0, 0);
     for d in map.values().filter(|d| model.target.owns(&d.key.name)) {
         ready += d.ready;
         wanted += d.wanted;
-        drifted += usize::from(drift(model, d).is_some());
     }
+    let drifted = drifted(model);
     let drift = if drifted > 0 { format!(" !{drifted} drift") } else { String::new() };
     format!("{ready}/{wanted} ready{drift}")
 }

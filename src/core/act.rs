@@ -408,14 +408,19 @@ pub fn acted(model: &mut Model, id: String, action: Action, outcome: Outcome) ->
             model.tell(Level::Error, text);
         }
     }
+    let done = matches!(outcome, Outcome::Done { .. });
+    let moved = done && matches!(action, Action::Scale { .. } | Action::SandboxDisaster { .. });
+    // What the service says now is what one wants to see: not what it said before.
+    let mut effects: Vec<Effect> = moved.then_some(Effect::RetryNow(Source::Web)).into_iter().collect();
     if model.session.is_none() || id == "d0" {
         model.pending.remove(&id);
-        return Vec::new();
+        return effects;
     }
     if let Some(pending) = model.pending.get_mut(&id) {
         pending.ended = true;
     }
-    vec![Effect::Journal(vec![Event::Finished { id, outcome }])]
+    effects.push(Effect::Journal(vec![Event::Finished { id, outcome }]));
+    effects
 }
 
 /// `:arm 15m`: allows changes for a bounded time.

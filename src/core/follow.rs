@@ -37,7 +37,13 @@ pub fn on_news(model: &mut Model, changes: &[Change], news: &News) -> Vec<Effect
     events.extend(hidden_ends(model));
     events.extend(drifts(model, news.deployment.as_ref()));
     events.extend(resense(model));
-    if events.is_empty() { Vec::new() } else { vec![Effect::Journal(events)] }
+    let mut effects = if events.is_empty() { Vec::new() } else { vec![Effect::Journal(events)] };
+    // A deployment of the service has come to rest: its page says something else now.
+    let ours = |c: &Change| c.major && c.deployment.as_ref().is_some_and(|name| model.target.owns(name));
+    if changes.iter().any(ours) {
+        effects.push(Effect::RetryNow(Source::Web));
+    }
+    effects
 }
 
 /// A change is over and on record: the watch may have shown its end already.

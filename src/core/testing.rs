@@ -187,8 +187,10 @@ pub fn key(name: &str) -> KeyEvent {
 #[derive(Debug)]
 pub struct Kit {
     pub model: Model,
-    /// Effects that were not answered by the kit: changes, copies, retries.
+    /// Effects that were not answered by the kit: changes, copies.
     pub effects: Vec<Effect>,
+    /// Sources that were to be asked at once.
+    pub asked: Vec<Source>,
     /// False: the journal refuses.
     pub journal_works: bool,
     /// True: the journal is slow, and what it says waits for [`Kit::journal_says`].
@@ -204,6 +206,7 @@ impl Kit {
         Kit {
             model: Model::new(start()),
             effects: Vec::new(),
+            asked: Vec::new(),
             journal_works: true,
             journal_waits: false,
             waiting: Vec::new(),
@@ -277,6 +280,7 @@ impl Kit {
                 let said = Msg::Journalled { entries };
                 if self.journal_waits { self.waiting.push(said) } else { self.send(said) }
             }
+            Effect::RetryNow(source) => self.asked.push(source),
             other => self.effects.push(other),
         }
     }

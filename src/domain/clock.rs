@@ -53,7 +53,7 @@ pub fn both(at: Utc) -> String {
 
 /// `20 Nov 14:03:09 GMT / 14:03:09 UTC`: the same to the second, where an instant is compared with others.
 pub fn both_s(at: Utc) -> String {
-    format!("{} / {}", at.with_timezone(&London).format("%d %b %H:%M:%S %Z"), at.format("%H:%M:%S UTC"))
+    format!("{} / {}", london_day_s(at), at.format("%H:%M:%S UTC"))
 }
 
 /// London's date at `at`.
@@ -66,9 +66,14 @@ pub fn london_day(at: Utc) -> String {
     at.with_timezone(&London).format("%d %b %H:%M %Z").to_string()
 }
 
-/// `20 Nov 14:03 UTC`.
-pub fn utc_day(at: Utc) -> String {
-    at.format("%d %b %H:%M UTC").to_string()
+/// `20 Nov 14:03:09 GMT`.
+pub fn london_day_s(at: Utc) -> String {
+    at.with_timezone(&London).format("%d %b %H:%M:%S %Z").to_string()
+}
+
+/// `20 Nov 14:03:09 UTC`.
+pub fn utc_day_s(at: Utc) -> String {
+    at.format("%d %b %H:%M:%S UTC").to_string()
 }
 
 /// A duration in the fewest words that still tell: `0 s`, `42 s`, `3 m`, `2 h 05 m`, `4 d 3 h`.

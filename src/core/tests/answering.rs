@@ -223,9 +223,9 @@ fn evidence_is_as_of_when_its_source_was_last_heard_and_never_as_of_now() {
 fn who_answers_asks_a_source_again_that_was_not_heard_for_a_while() {
     let mut kit = Kit::incident();
     kit.later(4).keys("enter esc");
-    assert_eq!(kit.effects, [], "just heard");
+    assert_eq!(kit.asked, [], "just heard");
     kit.later(10).keys("enter");
-    assert_eq!(kit.effects, [crate::core::Effect::RetryNow(Source::Azure)]);
+    assert_eq!(kit.asked, [Source::Azure]);
     let wake = kit.model.next_wake() - kit.model.now;
     assert!(wake <= chrono::Duration::seconds(1), "its age is shown to the second: {wake}");
 }

@@ -61,15 +61,30 @@ fn observed(model: &mut Model, changes: &[Change]) -> Vec<Event> {
     let mut events = Vec::new();
     for change in changes.iter().filter(|c| c.major) {
         let ours = change.deployment.as_ref().is_none_or(|name| target.owns(name));
-        if !ours || !session.may_record(change) {
-            continue;
-        }
+        let Some(more) = ours.then(|| session.may_record(change)).flatten() else { continue };
         if let Some(kept) = world.changes.iter_mut().rev().find(|c| c.id == change.id) {
             kept.recorded = true;
         }
-        events.push(Event::Observed { what: change.what.clone(), source: change.source.word().to_owned() });
+        let what = format!("{}{more}", change.what);
+        events.push(Event::Observed { what, source: change.source.word().to_owned() });
     }
     events
+}
+
+/// What does not answer and how the service is when the record begins: what came before is on no other line of it.
+pub fn at_opening(model: &Model) -> Event {
+    let mut parts: Vec<String> = Vec::new();
+    for source in Source::ALL.into_iter().filter(|s| model.unwell(*s)) {
+        parts.push(format!("{} does not answer ({})", source.word(), model.standing(source)));
+    }
+    if let Some(health) = &model.world.health.value {
+        let status = health.status.map_or_else(|| "no answer".to_owned(), |s| s.to_string());
+        parts.push(format!("the service is {} ({status})", health.word()));
+    }
+    if parts.is_empty() {
+        parts.push("nothing is known of the service yet".into());
+    }
+    Event::Observed { what: format!("at the opening {}", parts.join("; ")), source: "sources".into() }
 }
 
 /// The watch has shown a change of ours once the count is another one, or a list made after it shows the old one.

@@ -126,7 +126,8 @@ fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<Stri
     select_current(model);
     if !resumed {
         model.tell(Level::Info, format!("Incident {id} is open and on record."));
-        return model.runbook().map(session::plan).map(|e| Effect::Journal(vec![e])).into_iter().collect();
+        let plan = model.runbook().map(session::plan);
+        return vec![Effect::Journal(plan.into_iter().chain([follow::at_opening(model)]).collect())];
     }
     model.tell(
         Level::Warning,

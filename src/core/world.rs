@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::{
     Deployment, DeploymentKey, Health, Metrics, Orphan, Phase, Remote, Server, Source, Tunnel, TunnelId,
-    TunnelState, Update, Utc,
+    TunnelState, Update, Utc, clock,
 };
 
 /// How many changes are remembered for the timeline.
@@ -36,6 +36,8 @@ pub struct Change {
     pub what: String,
     /// The deployment it is about, by name.
     pub deployment: Option<String>,
+    /// How we stand with the source, and not what it says.
+    pub standing: bool,
     /// Belongs on the record of an open incident.
     pub major: bool,
     /// Went on record: the timeline shows the record's line instead.
@@ -113,17 +115,20 @@ impl World {
     }
 
     fn stand(&mut self, source: Source, phase: Phase, next_try: Option<Utc>, at: Utc, out: &mut Vec<Change>) {
-        let was = self.phase(source).0.clone();
+        let (was, _, since, _) = self.phase(source);
+        let (was, since) = (was.clone(), since);
         match source {
             Source::Kubernetes => self.deployments.stand(phase.clone(), next_try, at),
             Source::Azure => self.servers.stand(phase.clone(), next_try, at),
             Source::Monitor => self.metrics.stand(phase.clone(), next_try, at),
             Source::Web => self.health.stand(phase.clone(), next_try, at),
         }
-        if was.is_healthy() && !phase.is_healthy() {
-            out.push(change(at, source, format!("does not answer: {}", trouble(&phase)), false));
+        if (was.is_healthy() || was == Phase::Loading) && !phase.is_healthy() && phase != Phase::Loading {
+            let what = format!("does not answer: {}", trouble(&phase));
+            out.push(Change { standing: true, ..change(at, source, what, true) });
         } else if phase.is_healthy() && !was.is_healthy() && was != Phase::Loading {
-            out.push(change(at, source, "answers again".to_owned(), false));
+            let after = since.map_or_else(String::new, |since| format!(" after {}", clock::span(at - since)));
+            out.push(Change { standing: true, ..change(at, source, format!("answers again{after}"), true) });
         }
     }
 
@@ -255,7 +260,7 @@ pub fn trouble_short(phase: &Phase) -> String {
 }
 
 fn change(at: Utc, source: Source, what: String, major: bool) -> Change {
-    Change { id: 0, at, source, what, deployment: None, major, recorded: false }
+    Change { id: 0, at, source, what, deployment: None, standing: false, major, recorded: false }
 }
 
 fn note_deployment(was: &Deployment, now: &Deployment, at: Utc, out: &mut Vec<Change>) {

@@ -151,3 +151,41 @@ fn an_incident_that_another_cockpit_holds_is_said_for_good_and_i_looks_again() {
     kit.keys("i");
     assert!(!kit.model.overlays.is_empty(), "it is over: a new one may begin");
 }
+
+fn observed(kit: &Kit, by: &str) -> Vec<String> {
+    let entries = &kit.model.session.as_ref().unwrap().entries;
+    let of = |e: &crate::incident::Entry| match &e.event {
+        Event::Observed { what, source } if source == by => Some(what.clone()),
+        _ => None,
+    };
+    entries.iter().filter_map(of).collect()
+}
+
+#[test]
+fn an_outage_of_a_source_is_on_record_with_its_start_and_its_end_once() {
+    let mut kit = Kit::live();
+    kit.standing(Source::Azure, Phase::Stale { why: "refused".into() });
+    kit.health(503);
+    kit.keys("i enter");
+    let said = observed(&kit, "sources");
+    assert!(said[0].contains("azure does not answer") && said[0].contains("service is down (503)"), "{said:?}");
+    kit.later(190).standing(Source::Azure, Phase::Polling { every_s: 30 });
+    kit.standing(Source::Web, Phase::Stale { why: "refused".into() });
+    kit.standing(Source::Web, Phase::Stale { why: "no answer".into() });
+    assert_eq!(observed(&kit, "azure"), ["answers again after 3 m"]);
+    assert_eq!(observed(&kit, "service"), ["does not answer: refused"], "one outage, whatever its reasons");
+}
+
+#[test]
+fn a_source_that_goes_up_and_down_does_not_fill_the_record() {
+    let mut kit = Kit::incident();
+    for _ in 0..50 {
+        kit.later(1).standing(Source::Kubernetes, Phase::Stale { why: "reset".into() });
+        kit.standing(Source::Kubernetes, Phase::Live);
+    }
+    let said = observed(&kit, "kubernetes");
+    assert_eq!(said.len(), 10, "{said:?}");
+    assert!(said[9].starts_with("answers again") && said[9].contains("no more of it"), "{said:?}");
+    kit.later(601).standing(Source::Kubernetes, Phase::Stale { why: "reset".into() });
+    assert_eq!(observed(&kit, "kubernetes").len(), 11, "a while later");
+}

@@ -235,7 +235,7 @@ fn resense(model: &mut Model) -> Vec<Event> {
     }
     if let Some(mark) = model.away.bookmark.as_mut() {
         mark.sensing = false;
-        mark.changed.push(words.clone());
+        mark.sensed = Some(words.clone());
     }
     vec![Event::Observed { what: format!("sensed again: {words}"), source: "resume".into() }]
 }

@@ -108,10 +108,14 @@ pub struct Away {
 /// What a person who was away needs to know to go on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bookmark {
+    /// The last key, or after a resume the last line on record.
     pub since: Utc,
     pub until: Utc,
+    pub resumed: bool,
     /// After a resume, until what changed meanwhile has been sensed.
     pub sensing: bool,
+    /// What that found.
+    pub sensed: Option<String>,
     pub last_done: Option<String>,
     pub current: Option<String>,
     pub changed: Vec<String>,

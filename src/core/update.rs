@@ -134,6 +134,9 @@ fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<Stri
         format!("Resumed incident {id}. Read-only. What was said done is being sensed again."),
     );
     bookmark(model, model.session.as_ref().and_then(|s| s.state.last_at).unwrap_or(model.now));
+    if let Some(mark) = model.away.bookmark.as_mut() {
+        mark.resumed = true;
+    }
     let mut notes = notes;
     if uncertain > 0 {
         notes.push(format!("{} without an outcome on record", text::counted(uncertain, "change")));
@@ -241,7 +244,8 @@ fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
         }
         Input::FocusGained => {
             if let Some(since) = model.away.unfocused.take().filter(|s| model.now - *s >= AWAY) {
-                bookmark(model, since);
+                bookmark(model, since.min(model.away.last_input));
+                model.away.last_input = model.now;
             }
             Vec::new()
         }
@@ -273,12 +277,17 @@ fn here(model: &mut Model) {
 
 fn bookmark(model: &mut Model, since: Utc) {
     let Some(session) = &model.session else { return };
+    // What nobody has put away yet was not read: it goes on and does not begin anew.
+    let before = model.away.bookmark.take();
+    let since = before.as_ref().map_or(since, |b| b.since.min(since));
     let title = |id: &String| session.state.answers.get(id).map(|a| format!("{} {}", a.mark.sign(), a.title));
     let changed = model.world.changes.iter().filter(|c| c.at >= since);
     model.away.bookmark = Some(Bookmark {
         since,
         until: model.now,
+        resumed: before.as_ref().is_some_and(|b| b.resumed),
         sensing: session.resense,
+        sensed: before.and_then(|b| b.sensed),
         last_done: session.state.last_answered.as_ref().and_then(title),
         current: checklist::current(model).map(|i| i.title.clone()),
         changed: changed

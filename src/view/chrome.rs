@@ -217,6 +217,16 @@ fn trouble<'a>(model: &Model, theme: &Theme, source: Source, words: Words, width
         Words::Tight => (format!(" !{} ", source.shortest()), model.standing_short(source, Detail::Age)),
         Words::Least => (format!(" !{} ", source.shortest()), model.standing_short(source, Detail::Kind)),
     };
+    // What the service said last is still the last that is known of it.
+    let last = model.world.health.value.as_ref().filter(|_| source == Source::Web);
+    let standing = match last {
+        Some(health) if words <= Words::Names => {
+            let status = health.status.map_or_else(|| "no answer".into(), |s| s.to_string());
+            format!("was {} ({status}), {standing}", health.word().to_uppercase())
+        }
+        Some(health) => format!("{standing}, was {}", health.word().to_uppercase()),
+        None => standing,
+    };
     let room = width.saturating_sub(name.len() + 1);
     let standing = if words == Words::Least { text::fit(&standing, room) } else { standing };
     vec![

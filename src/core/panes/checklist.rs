@@ -145,30 +145,47 @@ pub fn away(model: &Model, most: u16) -> Vec<String> {
     let most = usize::from(most);
     let Some(mark) = model.away.bookmark.as_ref().filter(|_| most > 0) else { return Vec::new() };
     let mut parts = vec![away_line(mark)];
-    parts.extend(mark.last_done.iter().map(|done| format!("Last done: {done}")));
     parts.extend(mark.current.iter().map(|current| format!("Now: {current}")));
+    parts.extend(mark.last_done.iter().map(|done| format!("Last done: {done}")));
+    parts.extend(mark.sensed.iter().map(|words| format!("Meanwhile: {words}")));
     if mark.sensing {
         parts.push("What changed meanwhile is being sensed…".into());
-    } else if mark.changed.is_empty() {
+    } else if mark.changed.is_empty() && mark.sensed.is_none() {
         parts.push("Nothing changed meanwhile.".into());
     }
-    let changed = mark.changed.iter().rev().take(3).rev().map(|c| format!("Meanwhile: {c}"));
-    parts.extend(changed);
+    // The newest first: what has no room is the oldest.
+    parts.extend(mark.changed.iter().rev().map(|c| format!("Meanwhile: {c}")));
     let width = head_width(model);
-    // What does not fit line by line goes on one line with its neighbour; the newest change is at the end.
-    while parts.len() > most {
-        let wide = |n: usize| parts.iter().skip(n).take(2).map(|p| p.width()).sum::<usize>();
-        let Some(at) = (0..parts.len() - 1).min_by_key(|n| wide(*n)) else { break };
-        let tail = parts.remove(at + 1);
-        if let Some(head) = parts.get_mut(at) {
-            *head = format!("{head} · {tail}");
+    let lines_of = |text: &str| textwrap::wrap(text, width).into_iter().map(|l| l.into_owned()).collect::<Vec<_>>();
+    let mut lines: Vec<String> = parts.iter().flat_map(|p| lines_of(p)).collect();
+    if lines.len() > most {
+        lines = lines_of(&parts.join(" · "));
+    }
+    if lines.len() > most {
+        lines.truncate(most);
+        let tail = "… 7 tells the rest";
+        if let Some(last) = lines.last_mut() {
+            let kept = text::fit(last, width.saturating_sub(tail.width()));
+            *last = format!("{}{tail}", kept.trim_end_matches('…'));
         }
     }
-    parts.into_iter().map(|p| text::fit(&p, width)).collect()
+    lines
 }
 
+/// When, and not only for how long: it stays in sight, and stays true.
 fn away_line(mark: &Bookmark) -> String {
-    format!("You were away {}. Esc puts this away.", clock::span(mark.until - mark.since))
+    let away = mark.until - mark.since;
+    let since = if away > chrono::Duration::hours(20) {
+        clock::london_day_s(mark.since)
+    } else {
+        clock::london_hms(mark.since)
+    };
+    let (until, span) = (clock::london_s(mark.until), clock::span(away));
+    if mark.resumed {
+        format!("Last on record {since}, back {until} ({span}). Esc.")
+    } else {
+        format!("You were away {since} to {until} ({span}). Esc.")
+    }
 }
 
 /// Lines below the rows for what is sensed for the selected item, out of `lines` in all.

@@ -107,7 +107,12 @@ fn a_person_who_comes_back_stands_where_they_left_off_and_is_told_no_more_than_i
     kit.news(Update::Servers { all: vec![server("s189p01-rsm-pd-pg", ServerClass::Live, "Ready")] });
     world(&mut kit, 0);
     assert!(head(&kit).contains("Meanwhile: 1 answered item still holds"), "{}", head(&kit));
-    assert!(head(&kit).contains("You were away 0 s"), "the time away does not grow: {}", head(&kit));
+    assert!(head(&kit).contains("Last on record 10:00:00, back 10:00:00 GMT (0 s)"), "{}", head(&kit));
+    kit.later(300).keys("j");
+    assert!(head(&kit).contains("Last on record 10:00:00, back 10:05:30 GMT (5 m)"), "{}", head(&kit));
+    assert!(head(&kit).contains("1 answered item still holds"), "nobody put it away: {}", head(&kit));
+    kit.keys("esc").later(90).keys("j");
+    assert!(head(&kit).contains("You were away 10:05:30 to 10:07:00 GMT (1 m)"), "{}", head(&kit));
     assert_eq!(told(&kit).as_deref(), Some("sensed again: 1 answered item still holds"));
 }
 

@@ -202,9 +202,6 @@ fn scale_step(model: &Model, d: &Deployment, to: i32) -> Step {
         let then = if to == 0 { "pauses at 0, resumes above" } else { "steers again above 0" };
         notes.push(format!("autoscaler {} {}–{} {then}", hpa.name, hpa.min, hpa.max));
     }
-    if model.unwell(Source::Kubernetes) {
-        notes.push(format!("value is old: {}", model.standing(Source::Kubernetes)));
-    }
     Step {
         target: d.key.to_string(),
         old: format!("{}, {} ready", count(d.wanted), d.ready),
@@ -247,18 +244,15 @@ fn starts_service(step: &Step) -> bool {
 fn before_reopening(model: &Model) -> Option<String> {
     let runbook = model.runbook()?;
     let reopens = |item: &&Item| matches!(item.action, Some(Do::Restore { .. }));
-    let reopening = runbook.items().find(reopens)?;
-    let before = || runbook.items().take_while(|i| i.id != reopening.id);
+    let reopening = runbook.items().position(|i| reopens(&i))?;
     let open = |item: &&Item| checklist::mark(model, &item.id) == Mark::Open;
-    let first = before().find(open)?;
-    Some(format!(
-        "DATA NOT RESTORED, as far as the checklist knows: {} of {} items before \u{201c}{}\u{201d} are open, the first is \
-         \u{201c}{}\u{201d}. This lets the service run on the data as they are now.",
-        before().filter(open).count(),
-        before().count(),
-        reopening.title,
-        first.title
-    ))
+    let left = runbook.items().take(reopening).filter(open).count();
+    (left > 0).then(|| {
+        format!(
+            "DATA NOT RESTORED, says the checklist: {left} of {reopening} items before the restart are open. \
+             The service would run on the data as they are."
+        )
+    })
 }
 
 /// The person accepted: the world must still be as the dialog showed it, and we must still be armed.

@@ -65,7 +65,8 @@ fn observed(model: &mut Model, changes: &[Change]) -> Vec<Event> {
         if let Some(kept) = world.changes.iter_mut().rev().find(|c| c.id == change.id) {
             kept.recorded = true;
         }
-        let what = format!("{}{more}", change.what);
+        let who = if change.standing { format!("{} ", change.source.word()) } else { String::new() };
+        let what = format!("{who}{}{more}", change.what);
         events.push(Event::Observed { what, source: change.source.word().to_owned() });
     }
     events

@@ -65,6 +65,8 @@ pub struct Model {
     pub focus: PaneId,
     pub zoom: bool,
     pub overlays: Vec<Overlay>,
+    /// Typed into a prompt and not sent, by what it is about. In memory only.
+    pub drafts: BTreeMap<String, String>,
     pub messages: Vec<Message>,
     pub theme: String,
     pub themes: Vec<String>,
@@ -160,6 +162,7 @@ impl Model {
             focus: PaneId::Checklist,
             zoom: false,
             overlays: Vec::new(),
+            drafts: BTreeMap::new(),
             messages: Vec::new(),
             theme: start.theme,
             themes: start.themes,
@@ -193,6 +196,14 @@ impl Model {
         if self.messages.len() > MESSAGES_MAX {
             self.messages.remove(0);
         }
+    }
+
+    /// A small word, said anew and not once more if it was the last.
+    pub fn hint(&mut self, text: String) {
+        if self.messages.last().is_some_and(|last| last.text == text) {
+            self.messages.pop();
+        }
+        self.tell(Level::Info, text);
     }
 
     /// The message to show: the newest that is neither dismissed nor, unless it is an error, older than six seconds.

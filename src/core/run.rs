@@ -12,7 +12,7 @@ use super::overlays::opening::Opening;
 use super::overlays::palette::Palette;
 use super::overlays::prompt::{Kind, Prompt};
 use super::overlays::reader::{Page, Reader};
-use super::overlays::{self, Overlay, open};
+use super::overlays::{self, Overlay, ask, open};
 use super::panes::{self, PaneId, checklist};
 use super::sense;
 use super::session;
@@ -171,7 +171,7 @@ fn reopen(model: &mut Model) {
     if checklist::mark(model, &item.id) == Mark::Open {
         model.tell(Level::Info, "This item is open.");
     } else {
-        open(model, Overlay::Prompt(Prompt::new(Kind::Reopen { item: item.id, title: item.title })));
+        ask(model, Kind::Reopen { item: item.id, title: item.title });
     }
 }
 
@@ -224,7 +224,7 @@ fn note(model: &mut Model, argument: &str) -> Vec<Effect> {
         .then(|| checklist::selected(model).map(|i| i.id.clone()))
         .flatten();
     if argument.is_empty() {
-        open(model, Overlay::Prompt(Prompt::new(Kind::Note(item))));
+        ask(model, Kind::Note(item));
         return Vec::new();
     }
     vec![Effect::Journal(vec![Event::Noted { text: text::redact(&text::clean(argument)), item: None }])]
@@ -256,7 +256,7 @@ fn close(model: &mut Model) {
         None => model.tell(Level::Info, "No incident is open."),
         Some(0) if model.pending.is_empty() => {
             let left = left_undone(model);
-            open(model, Overlay::Prompt(Prompt::new(Kind::Close { left })));
+            ask(model, Kind::Close { left });
         }
         Some(0) => model.tell(Level::Warning, "A change is still on its way: wait for it."),
         Some(n) => {

@@ -261,7 +261,8 @@ pub fn to_look_at_again(model: &Model) -> usize {
 /// When the last of what the item changed was put back (UTC), if all of it is: its mark then speaks of the past.
 pub fn put_back(model: &Model, item: &Item) -> Option<Utc> {
     let session = model.session.as_ref()?;
-    let (Some(Do::Scale { scope, .. }), false) = (&item.action, session.state.mark(&item.id) == Mark::Open) else {
+    let (Some(Do::Scale { scope, .. }), false) = (&item.action, session.state.mark(&item.id) == Mark::Open)
+    else {
         return None;
     };
     let mut last = None;

@@ -3,6 +3,7 @@
 use crossterm::event::{Event as Input, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 
 use super::act;
+use super::command;
 use super::comparing;
 use super::effect::Effect;
 use super::follow::{self, News};
@@ -15,7 +16,7 @@ use super::panes::{self, checklist};
 use super::run::run;
 use super::session::{self, Session};
 use super::tunnel;
-use crate::domain::{Update, Utc, clock, text};
+use crate::domain::{Phase, Update, Utc, clock, text};
 use crate::incident::{Entry, Event, Mark};
 
 /// After this long without a key the person counts as away.
@@ -110,8 +111,21 @@ fn on_news(model: &mut Model, update: Update, at: Utc) -> Vec<Effect> {
         // What was asked for just now is what the next key is about.
         model.panes.tunnels.selected = Some(panes::tunnels::Row::Tunnel(tunnel.id));
     }
+    tell_sign_in(model, &update);
     let changes = model.world.apply(update, at);
     follow::on_news(model, &changes, &news)
+}
+
+/// The command that signs in, whole: no line of a pane may have room for it.
+fn tell_sign_in(model: &mut Model, update: &Update) {
+    let Update::Standing { source, phase: Phase::AuthExpired { why, fix }, .. } = update else { return };
+    if !matches!(model.world.phase(*source).0, Phase::AuthExpired { .. }) {
+        let who = source.word();
+        model.tell(
+            Level::Warning,
+            format!("{who}: sign in again with `{fix}` (Ctrl-Z, fg), then r. It said: {why}"),
+        );
+    }
 }
 
 fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<String>) -> Vec<Effect> {
@@ -317,7 +331,12 @@ fn on_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     }
     let effects = match keymap::command(key, model.focus) {
         Some(command) => run(model, command, ""),
-        None => Vec::new(),
+        None => {
+            if let Some(name) = keymap::name(key) {
+                model.hint(format!("{} means nothing here: ? shows the keys.", command::label(&name)));
+            }
+            Vec::new()
+        }
     };
     settle(model);
     effects

@@ -253,7 +253,7 @@ pub fn trouble_short(phase: &Phase) -> String {
             let kind = why.split([':', ',']).next().unwrap_or(why);
             kind.trim_start_matches("Connection ").trim_start_matches("connection ").to_owned()
         }
-        Phase::AuthExpired { .. } => "sign in".into(),
+        Phase::AuthExpired { .. } => "sign in (M)".into(),
         Phase::Denied { .. } => "not allowed".into(),
         Phase::Loading | Phase::Live | Phase::Polling { .. } => trouble(phase),
     }

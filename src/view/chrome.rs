@@ -7,12 +7,12 @@ use unicode_width::UnicodeWidthStr;
 
 use super::parts::{ends, hint, nth, put};
 use super::theme::{Role, Theme};
-use crate::core::{Model, session};
 use crate::core::command::{REGISTRY, Scope, label};
 use crate::core::model::{Detail, Level};
 use crate::core::msg::Held;
 use crate::core::overlays::palette::available;
 use crate::core::panes::{self, PaneId, checklist, replicas};
+use crate::core::{Model, session};
 use crate::domain::{Phase, Source, clock, text};
 use crate::incident::fold::Facts;
 
@@ -111,8 +111,8 @@ fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     let open = model.session.as_ref().map_or(0, |s| s.state.open_undo().count());
     let counted = |n: usize, what: &str| if n > 0 { format!("{n} {what} ") } else { String::new() };
     let undo = counted(open, "UNDO OPEN");
-    let moved = counted(session::to_look_at_again(model), "LOOK AGAIN")
-        + &counted(replicas::drifted(model), "DRIFT");
+    let moved =
+        counted(session::to_look_at_again(model), "LOOK AGAIN") + &counted(replicas::drifted(model), "DRIFT");
     let taken = right.iter().map(Span::width).sum::<usize>() + moved.len() + undo.len() + rto_text.len();
     let room = usize::from(width).saturating_sub(taken);
     // The checklist says it whole.
@@ -129,7 +129,7 @@ fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
 /// An incident goes on that is written elsewhere: never to be taken for calm.
 fn not_ours<'a>(held: &Held, theme: &Theme, width: u16) -> Line<'a> {
     let right = vec![
-        Span::styled(" read-only here ", theme.style(Role::Warn)),
+        Span::styled(" read-only ", theme.style(Role::Warn)),
         Span::styled(" i ", theme.style(Role::Key)),
         Span::styled(" again ", theme.style(Role::Dim)),
     ];
@@ -224,6 +224,7 @@ fn trouble<'a>(model: &Model, theme: &Theme, source: Source, words: Words, width
             let status = health.status.map_or_else(|| "no answer".into(), |s| s.to_string());
             format!("was {} ({status}), {standing}", health.word().to_uppercase())
         }
+        Some(health) if words == Words::Least => format!("was {}, {standing}", health.word().to_uppercase()),
         Some(health) => format!("{standing}, was {}", health.word().to_uppercase()),
         None => standing,
     };

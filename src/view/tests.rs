@@ -242,6 +242,40 @@ fn every_source_keeps_its_state_on_the_header() {
 }
 
 #[test]
+fn what_the_service_said_last_stays_on_the_header_when_its_page_is_silent() {
+    let mut kit = Kit::live();
+    kit.health(503);
+    kit.later(20);
+    kit.standing(Source::Web, Phase::Stale { why: "no answer within 5 s".into() });
+    for width in [40, 80, 120, 200] {
+        resized(&mut kit, width, 24);
+        let line = top(&kit, width, 2);
+        assert!(line.contains("was DOWN"), "at {width}: {line}");
+    }
+}
+
+#[test]
+fn the_restore_window_ends_where_azure_last_said() {
+    let mut kit = Kit::live();
+    kit.keys("3 z");
+    let screen = |kit: &Kit| shown(&drawn(&kit.model, &Theme::named("dark").unwrap(), 120, 40));
+    kit.later(600);
+    kit.standing(Source::Azure, Phase::Stale { why: "no answer".into() });
+    let said = screen(&kit);
+    assert!(said.contains("to 20 Nov 09:55:00 GMT"), "{said}");
+    assert!(said.contains("to 20 Nov 09:55:00 UTC · 10 m old"), "{said}");
+}
+
+#[test]
+fn what_must_be_is_whole_beside_the_other_panes() {
+    let mut kit = Kit::incident();
+    kit.keys("down down");
+    resized(&mut kit, 120, 40);
+    let screen = shown(&drawn(&kit.model, &Theme::named("dark").unwrap(), 120, 40));
+    assert!(screen.contains("must be 0 · kubernetes"), "{screen}");
+}
+
+#[test]
 fn long_names_get_the_room_that_is_there_and_keep_their_ends() {
     let mut kit = Kit::live();
     let names = ["rsm-production-serious-misconduct-web", "rsm-production-serious-misconduct-worker"];

@@ -113,6 +113,8 @@ fn answer_four_items(pty: &mut Pty) {
     pty.send("\r");
     shows(pty, "sensed   nothing: only a person can tell");
     pty.send("s");
+    shows(pty, "is done: what did you find?");
+    pty.send("allegations\r");
     shows(pty, "[~] Name the tables");
     pty.send("\ro");
     shows(pty, "Override `Record the last time");
@@ -123,6 +125,8 @@ fn answer_four_items(pty: &mut Pty) {
     pty.send("first bad row in the audit table\r");
     hides(pty, "Note on this item");
     pty.send("s");
+    shows(pty, "is done: what did you find?");
+    pty.send("13:41:07\r");
     shows(pty, "[~] Record the time the first");
     shows(pty, "> [ ] Choose full restore");
 }

@@ -156,7 +156,8 @@ pub fn away(model: &Model, most: u16) -> Vec<String> {
     // The newest first: what has no room is the oldest.
     parts.extend(mark.changed.iter().rev().map(|c| format!("Meanwhile: {c}")));
     let width = head_width(model);
-    let lines_of = |text: &str| textwrap::wrap(text, width).into_iter().map(|l| l.into_owned()).collect::<Vec<_>>();
+    let lines_of =
+        |text: &str| textwrap::wrap(text, width).into_iter().map(|l| l.into_owned()).collect::<Vec<_>>();
     let mut lines: Vec<String> = parts.iter().flat_map(|p| lines_of(p)).collect();
     if lines.len() > most {
         lines = lines_of(&parts.join(" · "));
@@ -182,9 +183,9 @@ fn away_line(mark: &Bookmark) -> String {
     };
     let (until, span) = (clock::london_s(mark.until), clock::span(away));
     if mark.resumed {
-        format!("Last on record {since}, back {until} ({span}). Esc.")
+        format!("On record {since}, back {until} ({span}). Esc.")
     } else {
-        format!("You were away {since} to {until} ({span}). Esc.")
+        format!("Away {since}–{until} ({span}). Esc hides this.")
     }
 }
 
@@ -214,10 +215,15 @@ pub fn copy_text(model: &Model) -> Option<String> {
         .or(Some(item.title.clone()))
 }
 
-/// One line for the strip: `3/14 done`.
+/// One line for the strip: `x3 ~1 !1 /14`. What was only said is not what was verified.
 pub fn summary(model: &Model) -> String {
     let Some(runbook) = model.runbook() else { return "no runbook".into() };
     let total = runbook.items().count();
-    let open = runbook.items().filter(|i| mark(model, &i.id) == Mark::Open).count();
-    format!("{}/{total} done", total - open)
+    let marked = [Mark::Verified, Mark::Said, Mark::Overridden].map(|wanted| {
+        let n = runbook.items().filter(|i| mark(model, &i.id) == wanted).count();
+        let sign = wanted.sign().trim_matches(['[', ']']);
+        if n > 0 { format!("{sign}{n} ") } else { String::new() }
+    });
+    let marked = marked.concat();
+    if marked.is_empty() { format!("0/{total}") } else { format!("{marked}/{total}") }
 }

@@ -52,12 +52,12 @@ pub fn is_steered(d: &Deployment) -> bool {
     d.hpa.as_ref().is_some_and(|h| (h.min..=h.max).contains(&d.wanted))
 }
 
-/// A deployment's state in words: drift, then waiting reasons (the counts have columns of their own), then `ready`,
+/// A deployment's state in words: drift from what we set to what somebody else made of it, then waiting reasons (the counts have columns of their own), then `ready`,
 /// `2 of 4 ready`, `stopped` or `stopping, 1 left`.
 pub fn status(model: &Model, d: &Deployment) -> String {
     let mut parts = Vec::new();
     if let Some(set) = drift(model, d) {
-        parts.push(format!("DRIFT: we set {set}, someone set {}", d.wanted));
+        parts.push(format!("DRIFT {set}→{}, not ours", d.wanted));
     }
     parts.extend(d.waiting.iter().take(2).cloned());
     parts.push(if d.wanted == 0 && d.total == 0 {

@@ -107,12 +107,12 @@ fn a_person_who_comes_back_stands_where_they_left_off_and_is_told_no_more_than_i
     kit.news(Update::Servers { all: vec![server("s189p01-rsm-pd-pg", ServerClass::Live, "Ready")] });
     world(&mut kit, 0);
     assert!(head(&kit).contains("Meanwhile: 1 answered item still holds"), "{}", head(&kit));
-    assert!(head(&kit).contains("Last on record 10:00:00, back 10:00:00 GMT (0 s)"), "{}", head(&kit));
+    assert!(head(&kit).contains("On record 10:00:00, back 10:00:00 GMT (0 s)"), "{}", head(&kit));
     kit.later(300).keys("j");
-    assert!(head(&kit).contains("Last on record 10:00:00, back 10:05:30 GMT (5 m)"), "{}", head(&kit));
+    assert!(head(&kit).contains("On record 10:00:00, back 10:05:30 GMT (5 m)"), "{}", head(&kit));
     assert!(head(&kit).contains("1 answered item still holds"), "nobody put it away: {}", head(&kit));
     kit.keys("esc").later(90).keys("j");
-    assert!(head(&kit).contains("You were away 10:05:30 to 10:07:00 GMT (1 m)"), "{}", head(&kit));
+    assert!(head(&kit).contains("Away 10:05:30–10:07:00 GMT (1 m)"), "{}", head(&kit));
     assert_eq!(told(&kit).as_deref(), Some("sensed again: 1 answered item still holds"));
 }
 
@@ -173,12 +173,19 @@ fn an_outage_of_a_source_is_on_record_with_its_start_and_its_end_once() {
     kit.health(503);
     kit.keys("i enter");
     let said = observed(&kit, "sources");
-    assert!(said[0].contains("azure does not answer") && said[0].contains("service is down (503)"), "{said:?}");
+    assert!(
+        said[0].contains("azure does not answer") && said[0].contains("service is down (503)"),
+        "{said:?}"
+    );
     kit.later(190).standing(Source::Azure, Phase::Polling { every_s: 30 });
     kit.standing(Source::Web, Phase::Stale { why: "refused".into() });
     kit.standing(Source::Web, Phase::Stale { why: "no answer".into() });
-    assert_eq!(observed(&kit, "azure"), ["answers again after 3 m"]);
-    assert_eq!(observed(&kit, "service"), ["does not answer: refused"], "one outage, whatever its reasons");
+    assert_eq!(observed(&kit, "azure"), ["azure answers again after 3 m"]);
+    assert_eq!(
+        observed(&kit, "service"),
+        ["service does not answer: refused"],
+        "one outage, whatever its reasons"
+    );
 }
 
 #[test]
@@ -190,7 +197,7 @@ fn a_source_that_goes_up_and_down_does_not_fill_the_record() {
     }
     let said = observed(&kit, "kubernetes");
     assert_eq!(said.len(), 10, "{said:?}");
-    assert!(said[9].starts_with("answers again") && said[9].contains("no more of it"), "{said:?}");
+    assert!(said[9].starts_with("kubernetes answers again") && said[9].contains("no more of it"), "{said:?}");
     kit.later(601).standing(Source::Kubernetes, Phase::Stale { why: "reset".into() });
     assert_eq!(observed(&kit, "kubernetes").len(), 11, "a while later");
 }

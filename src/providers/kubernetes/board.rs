@@ -251,7 +251,10 @@ mod tests {
         let (mut board, said) = running();
         drain(&said);
         let heard = |news: &[(Update, Utc)]| {
-            news.iter().filter(|(u, _)| matches!(u, Update::Heard { .. })).map(|(_, at)| *at).collect::<Vec<_>>()
+            news.iter()
+                .filter(|(u, _)| matches!(u, Update::Heard { .. }))
+                .map(|(_, at)| *at)
+                .collect::<Vec<_>>()
         };
         board.heard(Kind::Deployments, at(50));
         assert_eq!(heard(&drain(&said)), [at(50)], "a bookmark, say");
@@ -268,7 +271,9 @@ mod tests {
         drain(&said);
         board.down(Part::Watch(Kind::Pods), reset(), at(62), at(60));
         let news = drain(&said);
-        let [(Update::Standing { phase: Phase::Stale { why }, next_try, .. }, _)] = &news[..] else { panic!() };
+        let [(Update::Standing { phase: Phase::Stale { why }, next_try, .. }, _)] = &news[..] else {
+            panic!()
+        };
         assert_eq!((why.as_str(), *next_try), ("cannot reach it: connection reset by peer", Some(at(62))));
         board.down(Part::Watch(Kind::Deployments), reset(), at(61), at(60));
         board.up(Kind::Pods, at(61));

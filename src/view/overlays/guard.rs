@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::field;
 use crate::core::Model;
+use crate::core::model::Detail;
 use crate::core::overlays::guard::{Guard, Step};
 use crate::domain::{Source, clock};
 use crate::incident::Action;
@@ -90,7 +91,8 @@ fn now(model: &Model, step: &Step) -> (String, Role) {
     let (_, as_of, ..) = model.world.phase(Source::Kubernetes);
     let age = as_of.map_or_else(String::new, |at| format!(" · heard {} ago", clock::span(model.now - at)));
     if model.unwell(Source::Kubernetes) {
-        (format!("NOT KNOWN. It was {}{age}: kubernetes does not answer", step.old), Role::Warn)
+        let why = model.standing_short(Source::Kubernetes, Detail::Next);
+        (format!("NOT KNOWN, it was {} (kubernetes {why})", step.old), Role::Warn)
     } else {
         (format!("{}{age}", step.old), Role::Text)
     }

@@ -3,6 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::empty;
 use crate::core::panes::PaneId;
@@ -117,7 +118,8 @@ fn details<'a>(model: &Model, theme: &Theme, item: &Item, width: u16) -> Vec<Lin
             answer.sensed.as_ref().map_or_else(String::new, |s| format!(" · saw {} ({})", s.value, s.source));
         let why = answer.reason.as_ref().map_or_else(String::new, |r| format!(" · {r}"));
         let text = format!("{} by {} {}{saw}{why}", answer.mark.word(), answer.who, clock::both(answer.at));
-        lines.push(Line::styled(text, theme.style(mark_role(answer.mark))));
+        let style = theme.style(mark_role(answer.mark));
+        lines.extend(wrap(&text, width).into_iter().map(|l| Line::styled(l, style)));
     }
     if let Some(sensed) = sense::sense(model, item) {
         let role = match sensed.verdict {
@@ -125,11 +127,16 @@ fn details<'a>(model: &Model, theme: &Theme, item: &Item, width: u16) -> Vec<Lin
             Verdict::Fail => Role::Warn,
             Verdict::Unknown => Role::Dim,
         };
-        let expects = sense::expectation(model, item).map_or_else(String::new, |e| format!(", must be {e}"));
-        lines.push(Line::from(vec![
-            Span::styled(format!("sensed: {}", sensed.value), theme.style(role)),
-            Span::styled(format!("{expects} · {}", sensed.source), dim),
-        ]));
+        let value = format!("sensed: {}", sensed.value);
+        let rest = match sense::expectation(model, item) {
+            Some(expected) => format!("must be {expected} · {}", sensed.source),
+            None => sensed.source,
+        };
+        let one = format!("{value}, {rest}");
+        // What must be is never what is cut.
+        let texts = if one.width() <= usize::from(width) { vec![one] } else { vec![value, rest] };
+        let wrapped = texts.iter().flat_map(|text| wrap(text, width));
+        lines.extend(wrapped.map(|l| Line::styled(l, theme.style(role))));
     }
     if item.action.is_some() {
         lines.push(Line::styled("d does it, through the guard", theme.style(Role::Info)));

@@ -86,12 +86,14 @@ fn row<'a>(model: &Model, theme: &Theme, server: &Server, width: u16) -> Line<'a
 fn details<'a>(model: &Model, theme: &Theme, server: &Server, width: u16) -> Vec<Line<'a>> {
     let dim = theme.style(Role::Dim);
     let text = theme.style(Role::Text);
-    // Its end does not go on with our clock while Azure is silent.
+    // Its end does not go on with our clock while Azure is silent, and has its age then.
+    let stale = model.unwell(Source::Azure);
     let told = model.world.servers.as_of.unwrap_or(model.now);
+    let age = if stale { format!(" · {} old", clock::span(model.now - told)) } else { String::new() };
     let window = match (server.restore_window(told), server.earliest_restore) {
         (Some((from, to)), _) => vec![
             format!("restorable {} to {}", clock::london_day_s(from), clock::london_day_s(to)),
-            format!("           {} to {}", clock::utc_day_s(from), clock::utc_day_s(to)),
+            format!("           {} to {}{age}", clock::utc_day_s(from), clock::utc_day_s(to)),
         ],
         (None, Some(from)) => vec![
             format!("restorable from {}", clock::both_s(from)),
@@ -99,12 +101,9 @@ fn details<'a>(model: &Model, theme: &Theme, server: &Server, width: u16) -> Vec
         ],
         (None, None) => vec!["restore window: Azure does not say".into()],
     };
-    let stale = model.unwell(Source::Azure);
-    let age = if stale { format!("{} ago, ", clock::span(model.now - told)) } else { String::new() };
-    let age = format!("as Azure said {age}{} · ", clock::london_s(told));
     let days = server.retention_days.map_or_else(String::new, |d| format!("kept {d} days · "));
     let storage = server.storage_gb.map_or_else(String::new, |g| format!("{g} GB · "));
-    let facts = format!("{age}{days}{} · {storage}HA {}", server.tier, server.ha);
+    let facts = format!("{days}{} · {storage}HA {}", server.tier, server.ha);
     let text = if stale { theme.style(Role::Stale) } else { text };
     let mut lines: Vec<Line<'_>> = window.into_iter().map(|l| Line::styled(l, text)).collect();
     lines.push(Line::styled(facts, dim));

@@ -6,12 +6,13 @@ use super::model::{Level, Model, Pending};
 use super::overlays::guard::{Guard, Step};
 use super::overlays::palette::Palette;
 use super::overlays::{Overlay, open};
-use super::panes::{checklist, replicas};
+use super::panes::replicas;
 use super::sense;
+use super::session;
 use super::tunnel;
 use crate::domain::{Deployment, DeploymentKey, Source, text};
 use crate::incident::words::count;
-use crate::incident::{Action, Entry, Event, Mark, Outcome, Undo, UndoKind};
+use crate::incident::{Action, Entry, Event, Outcome, Undo, UndoKind};
 use crate::runbook::{Do, Item};
 
 /// How long `:arm` may last at most, in minutes.
@@ -230,29 +231,13 @@ fn bookkeeping(model: &Model, d: &Deployment, to: i32) -> (Option<UndoKind>, Opt
 /// Opens the guard on these changes.
 pub fn ask(model: &mut Model, title: String, steps: Vec<Step>) {
     let typed = model.target.production.then(|| model.target.environment.clone());
-    let warning = steps.iter().any(starts_service).then(|| before_reopening(model)).flatten();
+    let warning = steps.iter().any(starts_service).then(|| session::before_reopening(model)).flatten();
     open(model, Overlay::Guard(Guard { warning, ..Guard::new(title, steps, typed) }));
 }
 
 /// True if a step lets something run again that was stopped.
 fn starts_service(step: &Step) -> bool {
     matches!(step.action, Action::Scale { from: 0, to, .. } if to > 0)
-}
-
-/// What the runbook wants done before the service may run again and is not, in words: until then nobody has said that
-/// its data are right.
-fn before_reopening(model: &Model) -> Option<String> {
-    let runbook = model.runbook()?;
-    let reopens = |item: &&Item| matches!(item.action, Some(Do::Restore { .. }));
-    let reopening = runbook.items().position(|i| reopens(&i))?;
-    let open = |item: &&Item| checklist::mark(model, &item.id) == Mark::Open;
-    let left = runbook.items().take(reopening).filter(open).count();
-    (left > 0).then(|| {
-        format!(
-            "DATA NOT RESTORED, says the checklist: {left} of {reopening} items before the restart are open. \
-             The service would run on the data as they are."
-        )
-    })
 }
 
 /// The person accepted: the world must still be as the dialog showed it, and we must still be armed.

@@ -250,6 +250,22 @@ pub fn contradiction(model: &Model, item: &Item) -> Option<String> {
     sense::sense(model, item).filter(|s| s.verdict == Verdict::Fail).map(|s| s.value)
 }
 
+/// What the runbook wants done before the service may run again and is not, in words: until then nobody has said that
+/// its data are right.
+pub fn before_reopening(model: &Model) -> Option<String> {
+    let (session, runbook) = (model.session.as_ref()?, model.runbook()?);
+    let reopens = |item: &&Item| matches!(item.action, Some(Do::Restore { .. }));
+    let reopening = runbook.items().position(|i| reopens(&i))?;
+    let open = |item: &&Item| session.state.mark(&item.id) == Mark::Open;
+    let left = runbook.items().take(reopening).filter(open).count();
+    (left > 0).then(|| {
+        format!(
+            "DATA NOT RESTORED, says the checklist: {left} of {reopening} items before the restart are open. \
+             The service would run on the data as they are."
+        )
+    })
+}
+
 /// How many answered items the sensors contradict now.
 pub fn to_look_at_again(model: &Model) -> usize {
     if model.session.is_none() {

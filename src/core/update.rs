@@ -160,7 +160,10 @@ fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<Stri
     events.extend(
         model.session.as_ref().filter(|s| s.state.plan.is_none()).and(model.runbook()).map(session::plan),
     );
-    vec![Effect::Journal(events)]
+    // Whoever takes it over late has heard the sources already: what can be sensed again is sensed now.
+    let mut effects = vec![Effect::Journal(events)];
+    effects.extend(follow::on_news(model, &[], &News::default()));
+    effects
 }
 
 /// What to say if the incident's runbook is not the one it was opened with.

@@ -113,7 +113,7 @@ fn answer_four_items(pty: &mut Pty) {
     pty.send("\r");
     shows(pty, "sensed   nothing: only a person can tell");
     pty.send("s");
-    shows(pty, "is done: what did you find?");
+    shows(pty, "[~] Said done ═");
     pty.send("allegations\r");
     shows(pty, "[~] Name the tables");
     pty.send("\ro");
@@ -125,7 +125,7 @@ fn answer_four_items(pty: &mut Pty) {
     pty.send("first bad row in the audit table\r");
     hides(pty, "Note on this item");
     pty.send("s");
-    shows(pty, "is done: what did you find?");
+    shows(pty, "[~] Said done ═");
     pty.send("13:41:07\r");
     shows(pty, "[~] Record the time the first");
     shows(pty, "> [ ] Choose full restore");

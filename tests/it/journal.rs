@@ -388,7 +388,7 @@ fn closing_at_a_terminal_shows_what_is_left_and_asks_for_the_name() {
     let (path, id) = (journal.path().to_owned(), journal.id().to_owned());
     drop(journal);
     let home = Home::new();
-    for (typed, code, entries) in [("yes".to_owned(), 1, 2), (id.clone(), 0, 3)] {
+    for (typed, code, entries) in [("yes".to_owned(), 2, 2), (id.clone(), 0, 3)] {
         let dir = folder.0.to_str().unwrap();
         let mut pty = Spawn::drtui(&home, &["incident", "--dir", dir, "close", &id]).size(120, 40).start();
         pty.wait_text("of 2 items 0 verified, 0 only said done, 0 overridden, 2 open:");

@@ -57,7 +57,7 @@ pub fn is_steered(d: &Deployment) -> bool {
 pub fn status(model: &Model, d: &Deployment) -> String {
     let mut parts = Vec::new();
     if let Some(set) = drift(model, d) {
-        parts.push(format!("DRIFT {set}→{}, not ours", d.wanted));
+        parts.push(format!("DRIFT {set}→{}", d.wanted));
     }
     parts.extend(d.waiting.iter().take(2).cloned());
     parts.push(if d.wanted == 0 && d.total == 0 {

@@ -201,3 +201,22 @@ fn a_source_that_goes_up_and_down_does_not_fill_the_record() {
     kit.later(601).standing(Source::Kubernetes, Phase::Stale { why: "reset".into() });
     assert_eq!(observed(&kit, "kubernetes").len(), 11, "a while later");
 }
+
+#[test]
+fn who_takes_over_late_has_what_was_said_done_sensed_at_once() {
+    let dead = crashed();
+    let entries = dead.model.session.as_ref().unwrap().entries.clone();
+    let mut kit = Kit::held();
+    for event in entries.iter().map(|e| e.event.clone()) {
+        kit.seal(event);
+    }
+    kit.keys("i");
+    kit.send(Msg::Opened { entries, resumed: true, notes: Vec::new() });
+    kit.send(Msg::Looked { held: None });
+    assert_eq!(
+        told(&kit).as_deref(),
+        Some("sensed again: 1 answered item still holds"),
+        "no news is waited for"
+    );
+    assert!(kit.model.held.is_none());
+}

@@ -15,6 +15,9 @@ use crate::runbook::Item;
 use crate::view::parts::{cell, draw_rows, mark_role, nth, put, row_style, wrap};
 use crate::view::theme::{Role, Theme};
 
+/// Columns that an item's title keeps beside what is said of it.
+const TITLE_LEAST: usize = 30;
+
 pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut Frame<'_>) {
     let head = checklist::head(model);
     let buffer = frame.buffer_mut();
@@ -74,6 +77,10 @@ fn row<'a>(model: &Model, theme: &Theme, key: &Row, current: Option<&str>, width
     let mut tail = String::new();
     if let Some(value) = session::contradiction(model, item) {
         tail = format!("LOOK AGAIN: now {value}");
+        // The title is what finds it again; the value stands below the rows.
+        if tail.width() + TITLE_LEAST > usize::from(width) {
+            tail = "LOOK AGAIN".into();
+        }
     } else if let Some(at) = session::put_back(model, item) {
         tail = format!("put back {}", clock::london_hm(at));
     } else if mark == Mark::Open {

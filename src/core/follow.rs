@@ -8,7 +8,7 @@ use super::model::{Level, Model};
 use super::panes::replicas;
 use super::sense;
 use super::session::{Session, contradiction};
-use super::world::Change;
+use super::world::{self, Change};
 use crate::domain::{Deployment, DeploymentKey, Phase, Source, Utc, Verdict};
 use crate::incident::fold::ActionRecord;
 use crate::incident::{Action, Event, Mark, Outcome, UndoKind};
@@ -76,7 +76,9 @@ fn observed(model: &mut Model, changes: &[Change]) -> Vec<Event> {
 pub fn at_opening(model: &Model) -> Event {
     let mut parts: Vec<String> = Vec::new();
     for source in Source::ALL.into_iter().filter(|s| model.unwell(*s)) {
-        parts.push(format!("{} does not answer ({})", source.word(), model.standing(source)));
+        let phase = model.world.phase(source).0;
+        let why = if phase.is_healthy() { "overdue".to_owned() } else { world::outage(phase) };
+        parts.push(format!("{} does not answer: {why}", source.word()));
     }
     if let Some(health) = &model.world.health.value {
         let status = health.status.map_or_else(|| "no answer".to_owned(), |s| s.to_string());

@@ -124,7 +124,7 @@ impl World {
             Source::Web => self.health.stand(phase.clone(), next_try, at),
         }
         if (was.is_healthy() || was == Phase::Loading) && !phase.is_healthy() && phase != Phase::Loading {
-            let what = format!("does not answer: {}", trouble(&phase));
+            let what = format!("does not answer: {}", outage(&phase));
             out.push(Change { standing: true, ..change(at, source, what, true) });
         } else if phase.is_healthy() && !was.is_healthy() && was != Phase::Loading {
             let after = since.map_or_else(String::new, |since| format!(" after {}", clock::span(at - since)));
@@ -241,6 +241,14 @@ pub fn trouble(phase: &Phase) -> String {
         Phase::Stale { why } => why.clone(),
         Phase::AuthExpired { why, fix } => format!("sign in: {fix} ({why})"),
         Phase::Denied { what } => format!("not allowed: {what}"),
+    }
+}
+
+/// The reason in a phase as it goes on record: without the command that signs in, whose arguments are nobody's business.
+pub fn outage(phase: &Phase) -> String {
+    match phase {
+        Phase::AuthExpired { why, .. } => format!("sign in again: {why}"),
+        other => trouble(other),
     }
 }
 

@@ -181,6 +181,9 @@ fn an_outage_of_a_source_is_on_record_with_its_start_and_its_end_once() {
     kit.standing(Source::Web, Phase::Stale { why: "refused".into() });
     kit.standing(Source::Web, Phase::Stale { why: "no answer".into() });
     assert_eq!(observed(&kit, "azure"), ["azure answers again after 3 m"]);
+    let fix = "kubelogin get-token --client-secret hunter2".to_owned();
+    kit.standing(Source::Kubernetes, Phase::AuthExpired { why: "401".into(), fix });
+    assert_eq!(observed(&kit, "kubernetes"), ["kubernetes does not answer: sign in again: 401"]);
     assert_eq!(
         observed(&kit, "service"),
         ["service does not answer: refused"],

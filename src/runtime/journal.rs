@@ -214,7 +214,7 @@ fn held(id: &str, error: &JournalError) -> Held {
         JournalError::Damaged { line, what, readable, .. } => (
             format!("not readable: line {line} of its journal {what}"),
             format!(
-                "`drtui incident show {id} --readable-part` shows the {} entries before it. Move the journal away, then i.",
+                "Move the journal away, then i. `drtui incident show {id} --readable-part` shows the {} entries before it.",
                 readable.len()
             ),
         ),

@@ -19,6 +19,9 @@ use crate::incident::fold::Facts;
 /// A message over the footer takes no more; the rest is among the messages.
 const TOAST_LINES: u16 = 4;
 
+/// Columns in which a source says its standing and the beginning of a reason.
+const REASON: usize = 64;
+
 /// A service's name cut to less than this says nothing.
 const SERVICE_LEAST: usize = 8;
 
@@ -189,8 +192,12 @@ fn sources<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     let wide = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
     let most = usize::from(width);
     for words in [Words::All, Words::Names, Words::Short, Words::Kind, Words::Tight, Words::Least] {
-        let troubles = bad.iter().flat_map(|s| trouble(model, theme, *s, words, most));
-        let spans: Vec<_> = troubles.chain(good.iter().flat_map(|s| well(model, theme, *s, words))).collect();
+        let good: Vec<_> = good.iter().flat_map(|s| well(model, theme, *s, words)).collect();
+        // One alone keeps the beginning of its reason, where there is room for it.
+        let left = most.saturating_sub(wide(&good));
+        let room = if words == Words::Names && bad.len() == 1 && left >= REASON { left } else { usize::MAX };
+        let troubles = bad.iter().flat_map(|s| trouble(model, theme, *s, words, room));
+        let spans: Vec<_> = troubles.chain(good).collect();
         if (words > Words::All || width >= 100) && wide(&spans) <= most {
             return ends(spans, Vec::new(), width);
         }
@@ -229,7 +236,7 @@ fn trouble<'a>(model: &Model, theme: &Theme, source: Source, words: Words, width
         None => standing,
     };
     let room = width.saturating_sub(name.len() + 1);
-    let standing = if words == Words::Least { text::fit(&standing, room) } else { standing };
+    let standing = text::fit(&standing, room);
     vec![
         Span::styled(name, theme.style(Role::Warn)),
         Span::styled(format!("{standing} "), theme.style(Role::Stale)),

@@ -104,7 +104,7 @@ pub fn head(model: &Model) -> Vec<Head> {
     if let Some(held) = model.held.as_ref().filter(|_| model.session.is_none()) {
         let words = format!("INCIDENT {} is {}; read-only here. {}", held.incident, held.state, held.advice);
         // Before anything of the runbook: its marks are not seen here.
-        lines = wrapped(&words, width, 6).map(Head::Held).chain(lines).collect();
+        lines = wrapped(&words, width, 8).map(Head::Held).chain(lines).collect();
     } else if model.session.is_none() {
         let words = if model.looking {
             "Looking for an open incident…"

@@ -252,6 +252,11 @@ fn what_the_service_said_last_stays_on_the_header_when_its_page_is_silent() {
         let line = top(&kit, width, 2);
         assert!(line.contains("was DOWN"), "at {width}: {line}");
     }
+    let why = "cannot reach it: connection closed before the message was complete, again and again";
+    kit.standing(Source::Web, Phase::Stale { why: why.into() });
+    resized(&mut kit, 120, 24);
+    let line = top(&kit, 120, 2);
+    assert!(line.contains("was DOWN (503), 20 s old: cannot reach it: conn"), "{line}");
 }
 
 #[test]

@@ -296,7 +296,7 @@ fn one_changed_byte_is_found(ground: &Ground, home: &Home, id: &str) {
     std::fs::copy(spoiled.join(format!("{id}.jsonl")), journal(home, id)).unwrap();
     let mut pty = ground.cockpit(home, &[]).start();
     shows(&pty, "INCIDENT not readable: line ");
-    shows(&pty, "Move the journal away, then i.");
+    shows(&pty, "Move the journal");
     shows(&pty, "read-only here");
     pty.send("q");
     pty.wait_exit();

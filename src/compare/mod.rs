@@ -11,6 +11,8 @@ pub mod link;
 pub mod meaning;
 pub mod model;
 pub mod question;
+pub mod news;
+pub mod options;
 pub mod report;
 pub mod schema;
 pub mod sketch;

@@ -30,8 +30,9 @@ pub struct Options {
     pub rows: usize,
     /// How long one statement may run on live where it can be divided.
     pub chunk: Duration,
-    /// Active sessions on live above which we wait; 0 is no limit.
-    pub max_load: u32,
+    /// Sessions at work on live, ours apart, above which we wait. `None`: twice those of the beginning, at least 8 more;
+    /// 0 never waits.
+    pub max_load: Option<u32>,
     /// How long we may work on live in all.
     pub budget: Option<Duration>,
     /// Connections to the copy, 1 or 2.
@@ -49,7 +50,7 @@ impl Default for Options {
             filter: None,
             rows: 100,
             chunk: Duration::from_millis(500),
-            max_load: 0,
+            max_load: None,
             budget: None,
             restored_connections: 2,
             value_bytes: 2_000,

@@ -15,9 +15,9 @@ test: bootstrap
 bench: bootstrap
 	cargo bench --quiet --bench cockpit
 
-# Comparing beside count(*) and other tools, on a pair of 8 million orders (25 GB of disk, minutes).
+# Comparing beside count(*), the whole contents and other tools, on a pair of 8 million orders (25 GB of disk, 20 minutes).
 bench-compare: bootstrap
-	cargo bench --quiet --bench compare
+	benches/compare/run
 
 # Tunnels against konduit.sh's own flow, a direct connection and kubectl's port-forward, in one run (release build).
 bench-tunnel: bootstrap

@@ -2,9 +2,10 @@
 //! the exit code.
 
 mod progress;
+mod way;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,12 @@ use color_eyre::eyre::{Result, WrapErr, eyre};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
+use self::way::Ways;
 use super::{Global, out};
 use crate::compare::engine::{self, Job, Outcome};
 use crate::compare::model::{Event, Mode, Options};
 use crate::compare::report::{self, Report};
 use crate::domain::text;
-use crate::providers::postgres::{Connect, SslMode, Tls, Url};
 
 /// News that may wait to be read.
 const NEWS: usize = 64;
@@ -31,8 +32,9 @@ const SHOWN: usize = 10;
 /// Exit code 0: the same; 1: something differs; 2: something could not be compared, or an error.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// The live database: postgres://user@host:port/name. Passwords: in the URL, or better DRTUI_LIVE_PASSWORD
-    #[arg(long, value_name = "URL")]
+    /// The live database: postgres://user@host:port/name, its password better in `DRTUI_LIVE_PASSWORD`; or @ENV, the
+    /// environment of the configuration whose database it is, through a tunnel
+    #[arg(long, value_name = "URL|@ENV")]
     pub live: String,
     /// The restored copy: a URL, or @SERVER for live's database and user on another server
     #[arg(long, value_name = "URL|@SERVER")]
@@ -57,15 +59,19 @@ pub struct CompareArgs {
     /// End with 1 when something differs, even if something else could not be compared
     #[arg(long)]
     pub fail_on_difference: bool,
-    /// Wait while live has more active sessions than this; 0 never waits
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub max_load: u32,
+    /// Wait while live has more sessions at work than this, ours apart; 0 never waits [default: twice those of the
+    /// beginning, at least 8 more]
+    #[arg(long, value_name = "N")]
+    pub max_load: Option<u32>,
     /// Seconds of work on live after which the remaining tables are left out
     #[arg(long, value_name = "SECONDS")]
     pub budget: Option<u64>,
     /// Milliseconds that one statement may take on live where it can be divided
     #[arg(long, value_name = "MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub chunk: u64,
+    /// With @ENV: through pods made for this, deleted at the end; the only way while the service is stopped
+    #[arg(short = 'x', long)]
+    pub separate_pod: bool,
     /// Certificate authorities to trust, in PEM, beside the system's
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
@@ -97,30 +103,13 @@ pub enum Format {
 ///
 /// # Errors
 /// When the addresses cannot be used, or the comparison cannot begin or go on.
-pub fn run(_global: &Global, args: CompareArgs) -> Result<ExitCode> {
-    let live = url(&args.live, "DRTUI_LIVE_PASSWORD").wrap_err("--live")?;
-    let restored = match args.restored.strip_prefix('@') {
-        Some(server) => live.clone().on_server(server),
-        None => url(&args.restored, "DRTUI_RESTORED_PASSWORD").wrap_err("--restored")?,
-    };
-    let report = Report {
-        live_at: live.to_string(),
-        restored_at: restored.to_string(),
-        live: None,
-        restored: None,
-        mode: mode(args.mode),
-        filter: args.filter.clone(),
-        tables: Vec::new(),
-        schema: Vec::new(),
-        notes: Vec::new(),
-        summary: None,
-    };
+pub fn run(global: &Global, args: CompareArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .wrap_err("cannot start the runtime that compares; try again, or check limits (ulimit -a)")?;
-    let outcome = runtime.block_on(compare(live, restored, report, &args));
+    let outcome = runtime.block_on(compare(global, &args));
     runtime.shutdown_timeout(Duration::from_millis(500));
     let (report, outcome) = outcome?;
     outcome.map_err(|e| eyre!("{e}"))?;
@@ -155,23 +144,6 @@ fn options(args: &CompareArgs) -> Options {
     }
 }
 
-fn url(text: &str, password: &str) -> Result<Url> {
-    let mut url = Url::parse(text)?;
-    if let (None, Ok(secret)) = (&url.password, std::env::var(password)) {
-        url.password = Some(secret.into());
-    }
-    Ok(url)
-}
-
-async fn tls(url: &Url, ca_file: Option<&Path>) -> Result<Tls> {
-    // libpq's `disable` to `prefer` ask for no certificate: whoever wants that writes it.
-    if let Some(SslMode::Disable | SslMode::Allow | SslMode::Prefer) = url.ssl {
-        return Ok(Tls::unverified()?);
-    }
-    let named = url.root.as_deref().filter(|root| *root != "system").map(Path::new);
-    Ok(Tls::load(ca_file.or(named)).await?)
-}
-
 /// 2 if something is unknown, as `diff` has it; differences come first if that was asked for.
 fn code(report: &Report, differences_first: bool) -> ExitCode {
     let Some(summary) = &report.summary else { return ExitCode::from(2) };
@@ -183,20 +155,9 @@ fn code(report: &Report, differences_first: bool) -> ExitCode {
     }
 }
 
-async fn compare(
-    live: Url,
-    restored: Url,
-    mut report: Report,
-    args: &CompareArgs,
-) -> Result<(Report, Outcome)> {
-    let ca_file = args.ca_file.as_deref();
-    let (live_tls, restored_tls) = (tls(&live, ca_file).await?, tls(&restored, ca_file).await?);
-    let (live, restored) = (Connect::direct(live, live_tls), Connect::direct(restored, restored_tls));
-    let options = options(args);
-    let (events, mut news) = mpsc::channel(NEWS);
+async fn compare(global: &Global, args: &CompareArgs) -> Result<(Report, Outcome)> {
     let (stop, stopped) = watch::channel(false);
-    let job = Job { live: Arc::new(live), restored: Arc::new(restored), options, events, stop: stopped };
-    let running = tokio::spawn(engine::run(job));
+    // From here on Ctrl-C ends in order: what was opened is closed.
     let interrupted = tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             // Whoever listens cancels on the servers; if nobody does, we are at the end.
@@ -204,15 +165,40 @@ async fn compare(
         }
         std::future::pending::<()>().await;
     });
+    let ways = Ways::open(global, args).await?;
+    let mut report = Report {
+        live_at: ways.live.at.clone(),
+        restored_at: ways.restored.at.clone(),
+        live: None,
+        restored: None,
+        mode: mode(args.mode),
+        filter: args.filter.clone(),
+        tables: Vec::new(),
+        schema: Vec::new(),
+        notes: Vec::new(),
+        summary: None,
+    };
+    let (live, restored) = (Arc::new(ways.live.connect.clone()), Arc::new(ways.restored.connect.clone()));
+    let (events, mut news) = mpsc::channel(NEWS);
+    let running =
+        tokio::spawn(engine::run(Job { live, restored, options: options(args), events, stop: stopped }));
     let mut said = progress::Progress::new(args.quiet);
+    let mut printed = Ok(());
     while let Some(event) = news.recv().await {
         said.take(&event);
-        take(&mut report, event, args.format == Format::Ndjson)?;
+        printed = take(&mut report, event, args.format == Format::Ndjson);
+        if printed.is_err() {
+            // Nobody reads any more: the comparison ends when it notices.
+            break;
+        }
     }
+    drop(news);
     said.end();
+    let outcome = running.await.wrap_err("the comparison broke off");
+    ways.close().await;
     interrupted.abort();
-    let outcome = running.await.wrap_err("the comparison broke off")?;
-    Ok((report, outcome))
+    printed?;
+    Ok((report, outcome?))
 }
 
 fn take(report: &mut Report, event: Event, print: bool) -> Result<()> {

@@ -27,6 +27,8 @@ pub struct Catalogue {
     shared_buffers: u64,
     commit_timestamps: bool,
     prepared: u32,
+    /// Other sessions at work.
+    pub active: u64,
     pub relations: Vec<Relation>,
     /// `pg_largeobject`, if there is any large object.
     pub large_objects: Option<Relation>,
@@ -304,6 +306,7 @@ pub(crate) mod tests {
             shared_buffers: 1 << 27,
             commit_timestamps: false,
             prepared: 0,
+            active: 0,
             relations,
             large_objects: None,
             sequences: vec![],

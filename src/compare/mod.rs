@@ -10,6 +10,8 @@ pub mod join;
 pub mod link;
 pub mod meaning;
 pub mod model;
+pub mod news;
+pub mod options;
 pub mod question;
 pub mod report;
 pub mod schema;

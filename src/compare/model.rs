@@ -1,13 +1,14 @@
-//! What a comparison says: verdicts of tables, rows of each kind, progress, and what it all means. Plain data.
-//! "Lost" is only in the restored copy, "new" only on live. Times are UTC, sizes bytes, durations seconds.
+//! What a comparison finds: verdicts of tables, rows of each kind. Plain data. "Lost" is only in the restored copy, "new"
+//! only on live. Times are UTC, sizes bytes, durations seconds.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Utc;
+
+pub use super::news::{Advice, Event, Progress, Summary, TableHead};
+pub use super::options::{Mode, Options};
 
 /// One of the two databases. Live comes first and stands left, always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,19 +57,6 @@ impl fmt::Display for TableName {
 
 /// Number of a table within one comparison.
 pub type TableId = u32;
-
-/// Which path the caller allows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Physical where its gates hold, else logical.
-    #[default]
-    Auto,
-    /// Physical or not at all.
-    Physical,
-    /// Contents only.
-    Logical,
-}
 
 /// How a table was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -334,180 +322,4 @@ pub struct ServerFacts {
     pub shared_buffers: u64,
     pub commit_timestamps: bool,
     pub prepared_transactions: u32,
-}
-
-/// A table before it is looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableHead {
-    pub id: TableId,
-    pub table: TableName,
-    pub partition_of: Option<TableName>,
-    /// The larger of both sides.
-    pub bytes: u64,
-    /// The server's estimate.
-    pub rows: u64,
-}
-
-/// Where a running comparison stands.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    pub tables_done: u32,
-    pub tables: u32,
-    /// Table bytes looked at and in all, of the larger side.
-    pub done: u64,
-    pub total: u64,
-    /// Received so far.
-    pub received_live: u64,
-    pub received_restored: u64,
-    pub elapsed: f64,
-    /// Estimated seconds left; `None` at the beginning.
-    pub left: Option<f64>,
-    /// What is being done now, in words.
-    pub now: String,
-    /// Of [`Progress::done`], what belongs to finished tables.
-    #[serde(skip)]
-    pub settled: u64,
-}
-
-impl Progress {
-    /// Counts a finished table, whatever was counted of it before.
-    pub fn settle(&mut self, bytes: u64) {
-        self.settled = (self.settled + bytes).min(self.total);
-        self.done = self.settled;
-        self.tables_done += 1;
-    }
-
-    /// 0 to 100.
-    pub fn percent(&self) -> u8 {
-        u8::try_from((self.done.min(self.total) * 100).checked_div(self.total).unwrap_or(0)).unwrap_or(100)
-    }
-}
-
-/// News of a running comparison, in the order in which it became known.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// Both servers answer.
-    Opened {
-        live: Box<ServerFacts>,
-        restored: Box<ServerFacts>,
-    },
-    /// The tables that will be compared.
-    Listed {
-        tables: Vec<TableHead>,
-    },
-    /// Differences of definitions that belong to no compared table, or to all.
-    Schema {
-        changes: Vec<SchemaChange>,
-    },
-    /// First answer about a table, before its rows are known. `differs` false is final.
-    Glimpse {
-        id: TableId,
-        differs: bool,
-        rows_live: u64,
-        rows_restored: u64,
-    },
-    /// All about a table. May come again with more.
-    Table {
-        table: Box<TableResult>,
-    },
-    Progress {
-        progress: Progress,
-    },
-    /// Something to know: a reconnection, a pause because live is busy.
-    Note {
-        text: String,
-    },
-    /// The end.
-    Done {
-        summary: Box<Summary>,
-    },
-}
-
-/// What to conclude.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Advice {
-    /// Nothing differs.
-    NothingToDo,
-    /// Live has nothing that the copy lacks: the copy can replace it.
-    RestoreAll,
-    /// Both have rows that the other lacks: repair from the copy.
-    RepairSome,
-    /// The copy has nothing that live lacks: it may be from after the loss.
-    ChooseAnotherTime,
-    /// Too much could not be compared.
-    LookCloser,
-}
-
-/// The whole comparison in a few numbers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Number of tables by [`Verdict::word`].
-    pub tables: BTreeMap<String, u32>,
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// Definitions that differ and should not.
-    pub schema_changes: u32,
-    pub advice: Advice,
-    /// Why, in words.
-    pub advice_why: String,
-    /// Newest thing found in the copy: the recovery point as the data show it.
-    pub recovery_point: Option<Utc>,
-    /// Where that was read.
-    pub recovery_point_from: Option<String>,
-    pub received_live: u64,
-    pub received_restored: u64,
-    pub seconds: f64,
-}
-
-impl Summary {
-    pub fn differs(&self) -> bool {
-        let count = |word: &str| self.tables.get(word).copied().unwrap_or(0);
-        self.schema_changes > 0 || ["changed", "gone", "new", "schema_differs"].iter().any(|w| count(w) > 0)
-    }
-
-    pub fn incomplete(&self) -> bool {
-        self.tables.get("not_comparable").is_some_and(|n| *n > 0)
-    }
-}
-
-/// What is wanted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Options {
-    pub mode: Mode,
-    /// Patterns (`*`, `?`) on `schema.name` or `name`; empty is all.
-    pub tables: Vec<String>,
-    pub exclude: Vec<String>,
-    /// SQL condition on the rows of every compared table.
-    pub filter: Option<String>,
-    /// Rows to fetch of each kind and table.
-    pub rows: usize,
-    /// How long one statement may run on live where it can be divided.
-    pub chunk: Duration,
-    /// Active sessions on live above which we wait; 0 is no limit.
-    pub max_load: u32,
-    /// How long we may work on live in all.
-    pub budget: Option<Duration>,
-    /// Connections to the copy, 1 or 2.
-    pub restored_connections: u8,
-    /// Bytes of a value that are fetched; longer ones are cut.
-    pub value_bytes: usize,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            mode: Mode::Auto,
-            tables: Vec::new(),
-            exclude: Vec::new(),
-            filter: None,
-            rows: 100,
-            chunk: Duration::from_millis(500),
-            max_load: 0,
-            budget: None,
-            restored_connections: 2,
-            value_bytes: 2_000,
-        }
-    }
 }

@@ -41,7 +41,7 @@ pub struct CompareOptions {
     /// SQL condition on the rows of every table.
     pub filter: Option<String>,
     pub path: ComparePath,
-    /// Active sessions on live above which the comparison waits; 0 never waits.
+    /// Sessions at work on live above which the comparison waits; 0: twice those of the beginning, at least 8 more.
     pub max_load: u32,
     /// Rows of each kind and table that are listed.
     pub rows: u32,

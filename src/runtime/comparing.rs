@@ -107,7 +107,7 @@ pub(super) fn options(wanted: &CompareOptions) -> Options {
         exclude: wanted.exclude.clone(),
         filter: wanted.filter.clone(),
         rows: usize::try_from(wanted.rows).unwrap_or(usize::MAX),
-        max_load: wanted.max_load,
+        max_load: (wanted.max_load > 0).then_some(wanted.max_load),
         value_bytes: VALUE_BYTES,
         ..Options::default()
     }

@@ -1,6 +1,8 @@
 //! T0: the catalogue in one round trip, as one JSON text. It takes no lock on any user table but for the sizes, which are
 //! left out for tables that somebody holds exclusively (`with_sizes` false leaves them all out).
 
+use super::session::LOAD;
+
 /// Server, relations, sequences. Fields are those of [`crate::compare::catalogue::Catalogue`].
 pub fn catalogue(with_sizes: bool) -> String {
     format!(
@@ -9,7 +11,7 @@ pub fn catalogue(with_sizes: bool) -> String {
   WHERE l.mode = 'AccessExclusiveLock' AND l.granted AND l.relation IS NOT NULL AND l.pid <> pg_backend_pid()
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
   GROUP BY 1)
-SELECT json_build_object({SERVER},
+SELECT json_build_object({SERVER}, 'active', ({LOAD}),
  'relations', (SELECT coalesce(json_agg(json_build_object({RELATION}, 'bytes', {size}) ORDER BY c.oid), '[]')
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam LEFT JOIN held h ON h.relation = c.oid

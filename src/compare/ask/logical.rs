@@ -6,14 +6,15 @@ use super::and;
 use super::physical::Scan;
 
 /// Rows of (cell, count, sum of keys, sum of contents, sum of checks), the sums as text where they outgrow `int8`.
-/// `log2` is the number of bits of a cell's place; cells are numbered through the three parts.
-pub fn sketch(scan: Scan<'_>, key: &str, content: &str, log2: u32) -> String {
+/// `log2` is the number of bits of a cell's place; cells are numbered through the three parts. `more` conditions begin
+/// with AND.
+pub fn sketch(scan: Scan<'_>, key: &str, content: &str, log2: u32, more: &str) -> String {
     let (mask, size) = ((1_u64 << log2) - 1, 1_u64 << log2);
     format!(
         "SELECT coalesce(i, j, l)::int8, count(*)::int8, sum(k)::text, sum(x)::text, sum(c)::int8 FROM (\
          SELECT k, x, (((x & 2147483647) * ((x >> 32) & 2147483647)) >> 31)::int4 c, \
          (x & {mask}) i, ((x >> 20) & {mask}) + {size} j, ((x >> 40) & {mask}) + {} l \
-         FROM (SELECT {key} k, {content} x FROM {} WHERE true{} OFFSET 0) a OFFSET 0) b \
+         FROM (SELECT {key} k, {content} x FROM {} WHERE true{}{more} OFFSET 0) a OFFSET 0) b \
          GROUP BY GROUPING SETS ((i), (j), (l))",
         2 * size,
         scan.table,
@@ -47,7 +48,7 @@ mod tests {
 
     #[test]
     fn three_parts_of_equal_size() {
-        let sql = sketch(Scan { table: "t", filter: None }, "k", "x", 12);
+        let sql = sketch(Scan { table: "t", filter: None }, "k", "x", 12, "");
         assert!(
             sql.contains("(x & 4095) i") && sql.contains("+ 4096 j") && sql.contains("+ 8192 l"),
             "{sql}"

@@ -41,15 +41,33 @@ pub fn overview(scans: &[(u32, Scan<'_>)], ages: bool) -> String {
     scans.iter().map(one).collect::<Vec<_>>().join("\nUNION ALL ")
 }
 
-/// T2 by one sequential scan: (bucket, count, fingerprint) of buckets of `width` blocks; empty ones do not come.
-pub fn buckets_by_scan(scan: Scan<'_>, blocks: u64, width: u64) -> String {
+/// T2 by one sequential scan: (bucket, count, fingerprint) of buckets of `width` blocks; empty ones do not come. With
+/// `rest`, the server sleeps so many times as long as it read, every few blocks.
+pub fn buckets_by_scan(scan: Scan<'_>, blocks: u64, width: u64, rest: Option<u32>) -> String {
     format!(
         "SELECT width_bucket(ctid, (SELECT coalesce(array_agg(format('(%s,0)', g)::tid ORDER BY g), '{{}}') \
-         FROM generate_series({width}::int8, {}, {width}) g))::int8, count(*)::int8, bit_xor({}) FROM {} WHERE true{} GROUP BY 1",
+         FROM generate_series({width}::int8, {}, {width}) g))::int8, count(*)::int8, bit_xor({}) FROM {} WHERE true{}{} GROUP BY 1",
         blocks.saturating_sub(1),
         fingerprint(),
         scan.table,
-        and(scan.filter)
+        and(scan.filter),
+        rest.map(|times| resting(blocks, times)).unwrap_or_default()
+    )
+}
+
+/// Blocks between two rests: 16 MB.
+const REST_EVERY: u64 = 2_048;
+
+/// A condition that holds for every row, and at the first row of some blocks takes `times` as long as it is since the
+/// last of them; at most a second. A cursor with pauses would have to hand out every row.
+pub fn resting(blocks: u64, times: u32) -> String {
+    let places: Vec<_> =
+        (1..=blocks / REST_EVERY).filter_map(|n| Some((u32::try_from(n * REST_EVERY).ok()?, 1))).collect();
+    format!(
+        " AND (ctid <> ALL ({}) OR pg_sleep(coalesce(least(1, {times} * extract(epoch FROM clock_timestamp() \
+         - nullif(current_setting('drtui.rested', true), '')::timestamptz)), 0))::text \
+         || set_config('drtui.rested', clock_timestamp()::text, true) IS NOT NULL)",
+        super::rows::places(&places)
     )
 }
 
@@ -133,6 +151,13 @@ mod tests {
         let sql = overview(&[(0, SCAN), (7, Scan { filter: Some("a > 1 -- x"), ..SCAN })], true);
         assert_eq!(sql.matches("UNION ALL").count(), 1);
         assert!(sql.contains("SELECT 7::int8") && sql.ends_with("WHERE true AND (a > 1 -- x\n)"), "{sql}");
+    }
+
+    #[test]
+    fn a_scan_rests_every_few_blocks() {
+        let sql = buckets_by_scan(SCAN, 5_000, 64, Some(5));
+        assert!(sql.contains("<> ALL ('{\"(2048,1)\",\"(4096,1)\"}'::tid[]) OR pg_sleep("), "{sql}");
+        assert!(!buckets_by_scan(SCAN, 5_000, 64, None).contains("pg_sleep"));
     }
 
     #[test]

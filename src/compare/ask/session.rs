@@ -45,9 +45,15 @@ pub const EXPORT: &str = "SELECT pg_export_snapshot()";
 /// Ends the transaction and with it the hold on old row versions.
 pub const END: &str = "ROLLBACK";
 
-/// How busy the server is: other sessions at work, ours apart.
-pub const LOAD: &str = "SELECT count(*)::int8 FROM pg_catalog.pg_stat_activity
-    WHERE state = 'active' AND backend_type = 'client backend' AND application_name <> 'drtui compare'";
+/// Within a transaction a session sees the others as they were at its first look, unless it asks for this.
+pub const LOOK_AGAIN: &str = "SELECT pg_stat_clear_snapshot()::text";
+
+/// How busy the server is: other sessions at work, ours apart. Who may not see what others do (`pg_read_all_stats`) sees
+/// at least which of them look at rows.
+pub const LOAD: &str = "SELECT count(*)::int8 FROM pg_catalog.pg_stat_activity a
+    WHERE a.application_name <> 'drtui compare' AND a.pid <> pg_backend_pid() AND a.datid IS NOT NULL
+    AND CASE WHEN a.backend_type IS NULL THEN coalesce(a.backend_xid, a.backend_xmin) IS NOT NULL
+      ELSE a.state = 'active' AND a.backend_type = 'client backend' END";
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,7 @@ use crate::compare::link::Connect;
 use crate::compare::model::{Cut, RowDiff, RowKind, RowVersion, Side, TableName, Value};
 
 /// Rows in one question.
-const AT_ONCE: usize = 2_000;
+const AT_ONCE: usize = 5_000;
 /// How long the server may look for one value.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -204,7 +204,7 @@ pub async fn whole(
     limit: usize,
     stop: &watch::Receiver<bool>,
 ) -> Result<Option<Option<Value>>, CompareError> {
-    let session = Session::open(connect, wanted.side, &Arc::default(), stop).await?;
+    let session = Session::open(connect, wanted.side, &Arc::default(), stop, "").await?;
     session.run("a value", &format!("SET statement_timeout = {}", PATIENCE.as_millis())).await?;
     let Some(place) = place(&wanted.ctid) else {
         return Err(session.garbled("a value", "the place of its row"));

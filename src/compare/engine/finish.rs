@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::CompareError;
 use super::session::Session;
 use super::table::{Asking, At, Differences, Table};
+use crate::compare::ask::content::Shared;
 use crate::compare::ask::physical::Scan;
 use crate::compare::ask::rows::{self, Place};
 use crate::compare::catalogue::{Column, Pair, Relation};
@@ -81,33 +82,37 @@ pub async fn times(
     table: &Table,
     found: &Differences,
 ) -> Result<Vec<ColumnTimes>, CompareError> {
-    let mut all = Vec::new();
-    for shared in table.plan.shared.iter().filter(|s| meaning::tells_when(&s.live)) {
-        let cheap = |r: &Relation, c: &Column| r.leading.contains(&c.num) || r.bytes <= READ_THROUGH;
-        let mut times = ColumnTimes {
-            column: shared.live.name.clone(),
-            newest_live: None,
-            newest_restored: None,
-            newest_lost: None,
-        };
-        if cheap(&table.live, &shared.live) && cheap(&table.restored, &shared.restored) {
-            let (on_live, on_copy) = (table.scan(Side::Live), table.scan(Side::Restored));
-            (times.newest_live, times.newest_restored) = tokio::try_join!(
-                newest(asking.live, on_live, &shared.live, "true"),
-                newest(asking.restored, on_copy, &shared.restored, "true")
-            )?;
-        }
-        let lost = places_of(found, RowKind::Lost);
-        if !lost.is_empty() {
-            let condition = rows::at(&lost);
-            let scan = table.scan(Side::Restored);
-            times.newest_lost = newest(asking.restored, scan, &shared.restored, &condition).await?;
-        }
-        if times.newest_live.or(times.newest_restored).or(times.newest_lost).is_some() {
-            all.push(times);
-        }
+    if found.counts.differing() == 0 {
+        return Ok(Vec::new());
     }
-    Ok(all)
+    let lost = places_of(found, RowKind::Lost);
+    // All at once: the questions follow each other on the wire without waiting.
+    let telling = table.plan.shared.iter().filter(|s| meaning::tells_when(&s.live));
+    let mut asked = Vec::new();
+    for shared in telling {
+        asked.push(times_of(asking, table, shared, &lost));
+    }
+    let all = futures::future::try_join_all(asked).await?;
+    Ok(all.into_iter().filter(|t| t.newest_live.or(t.newest_restored).or(t.newest_lost).is_some()).collect())
+}
+
+async fn times_of(
+    asking: &Asking<'_>,
+    table: &Table,
+    shared: &Shared,
+    lost: &[Place],
+) -> Result<ColumnTimes, CompareError> {
+    let cheap = |r: &Relation, c: &Column| r.leading.contains(&c.num) || r.bytes <= READ_THROUGH;
+    let cheap = cheap(&table.live, &shared.live) && cheap(&table.restored, &shared.restored);
+    let (on_live, on_copy) = (table.scan(Side::Live), table.scan(Side::Restored));
+    let everywhere = Some("true".to_owned()).filter(|_| cheap);
+    let lost = Some(rows::at(lost)).filter(|_| !lost.is_empty());
+    let (newest_live, newest_restored, newest_lost) = tokio::try_join!(
+        newest(asking.live, on_live, &shared.live, everywhere.clone()),
+        newest(asking.restored, on_copy, &shared.restored, everywhere),
+        newest(asking.restored, on_copy, &shared.restored, lost)
+    )?;
+    Ok(ColumnTimes { column: shared.live.name.clone(), newest_live, newest_restored, newest_lost })
 }
 
 fn places_of(found: &Differences, kind: RowKind) -> Vec<Place> {
@@ -124,9 +129,10 @@ async fn newest(
     session: &Session,
     scan: Scan<'_>,
     column: &Column,
-    condition: &str,
+    condition: Option<String>,
 ) -> Result<Option<Utc>, CompareError> {
-    let rows = session.rows("its newest times", &rows::newest(scan, &column.name, condition)).await?;
+    let Some(condition) = condition else { return Ok(None) };
+    let rows = session.rows("its newest times", &rows::newest(scan, &column.name, &condition)).await?;
     let micros = rows.first().and_then(|row| row.try_get::<_, Option<i64>>(0).ok().flatten());
     Ok(micros.and_then(Utc::from_timestamp_micros))
 }

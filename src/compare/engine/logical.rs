@@ -1,10 +1,10 @@
 //! The logical path: sketches of keys and contents, or of keys and writers where a rewrite kept them; and estimates from a
 //! sample when too much differs to be fetched.
 
-use super::CompareError;
 use super::session::Session;
 use super::table::{Asking, At, Compared, Differences, Table, pick};
-use crate::compare::ask::logical as ask;
+use super::{CompareError, gentle};
+use crate::compare::ask::{logical as ask, physical};
 use crate::compare::join::{self, Found};
 use crate::compare::model::{Counts, Event, Path, RowKind, Side};
 use crate::compare::sketch::{Cell, Item, Sketch, first_size};
@@ -18,7 +18,7 @@ const SAMPLE: u64 = 20_000;
 /// Keys in one question.
 const KEYS_AT_ONCE: usize = 5_000;
 
-/// Compares a table by sketches. Live is within a transaction.
+/// Compares a table by sketches.
 pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, CompareError> {
     let by_writer = table.plan.path == Path::KeyXmin;
     let rows = table.live.estimate().max(table.restored.estimate());
@@ -64,17 +64,27 @@ async fn sketch(
     log2: u32,
     by_writer: bool,
 ) -> Result<Sketch, CompareError> {
-    asking.pace.wait(asking.live, asking.stop, |text| asking.tell.note(text)).await?;
     let question = |side| {
         let content = if by_writer { ask::key_and_writer(&table.key(side)) } else { table.content(side) };
         // A row without a key is known by its content.
         let key = if table.plan.key.is_some() { table.key(side) } else { "0::int8".to_owned() };
-        ask::sketch(table.scan(side), &key, &content, log2)
+        let rest =
+            asking.pace.rest().filter(|_| side == Side::Live && table.live.am.as_deref() == Some("heap"));
+        let blocks = table.live.bytes / u64::from(asking.ground.live.block_size);
+        let rest = rest.map(|times| physical::resting(blocks, times)).unwrap_or_default();
+        ask::sketch(table.scan(side), &key, &content, log2, &rest)
     };
     let (on_live, on_copy) = (question(Side::Live), question(Side::Restored));
-    let began = std::time::Instant::now();
-    let (live, restored) = tokio::try_join!(cells(asking.live, &on_live), cells(asking.restored, &on_copy))?;
-    asking.pace.took(None, began.elapsed());
+    let live = async {
+        let whole = gentle::undivided(asking, || Box::pin(begun_cells(asking.live, &on_live)));
+        if let Some(cells) = whole.await? {
+            return Ok(cells);
+        }
+        let name = table.live.table();
+        asking.tell.note(format!("{name}: live is busy again and again: reading it all the same"));
+        gentle::chunk(asking, None, begun_cells(asking.live, &on_live)).await
+    };
+    let (live, restored) = tokio::try_join!(live, cells(asking.restored, &on_copy))?;
     let mut sketch = Sketch::new(log2);
     for (cells, session) in [(live, asking.live), (restored, asking.restored)] {
         for (index, cell) in cells {
@@ -84,6 +94,11 @@ async fn sketch(
         }
     }
     Ok(sketch)
+}
+
+async fn begun_cells(session: &Session, sql: &str) -> Result<Vec<(i64, Cell)>, CompareError> {
+    let ((), cells) = tokio::try_join!(session.begin(), cells(session, sql))?;
+    Ok(cells)
 }
 
 async fn cells(session: &Session, sql: &str) -> Result<Vec<(i64, Cell)>, CompareError> {

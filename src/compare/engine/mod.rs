@@ -1,9 +1,10 @@
 //! Runs the comparison: opens the sessions, asks, reads, tells. The only part of `compare` that does anything; what it
-//! asks and what answers mean is decided elsewhere. At most two connections to live, one of which compares; results leave
+//! asks and what answers mean is decided elsewhere. At most two connections to live, one of which only watches its load; results leave
 //! through a bounded channel. When a connection is cut, the table at hand begins again; finished tables stay.
 
 mod fetch;
 mod finish;
+mod gentle;
 mod item;
 mod known;
 mod logical;
@@ -49,6 +50,8 @@ pub enum CompareError {
     TooOld { side: Side, version: String },
     #[error("no table matches; see --table and --exclude")]
     NoTable,
+    #[error("the time allowed on live is used up; see --budget")]
+    OverBudget,
     #[error("cancelled")]
     Cancelled,
 }

@@ -1,11 +1,11 @@
 //! T1: small tables on the physical path, many in one question on each side, so that the first verdicts are there at once.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use super::table::{Asking, Table};
-use super::{CompareError, young};
+use super::{CompareError, gentle, young};
 use crate::compare::ask::physical as ask;
-use crate::compare::ask::session;
 use crate::compare::model::{Event, Path, Side, TableId};
 
 /// Tables up to 8 MB are small.
@@ -51,9 +51,17 @@ pub async fn look(asking: &Asking<'_>, tables: &[&Table]) -> Result<Same, Compar
         ask::overview(&scans, side == Side::Restored)
     };
     let (on_live, on_copy) = (question(Side::Live), question(Side::Restored));
-    asking.live.run("a transaction", &session::begin(None)).await?;
-    let (live, restored) =
-        tokio::try_join!(answers(asking.live, &on_live), answers(asking.restored, &on_copy))?;
+    let both = async {
+        tokio::try_join!(
+            asking.live.begin(),
+            answers(asking.live, &on_live),
+            answers(asking.restored, &on_copy)
+        )
+    };
+    gentle::wait(asking).await?;
+    let began = Instant::now();
+    let ((), live, restored) = both.await?;
+    asking.pace.spent(began.elapsed());
     let (mut same, mut young) = (Same::new(), Vec::new());
     for table in tables {
         let (Some(l), Some(r)) = (live.get(&table.id), restored.get(&table.id)) else { continue };
@@ -78,7 +86,7 @@ pub async fn look(asking: &Asking<'_>, tables: &[&Table]) -> Result<Same, Compar
             same.remove(&table.id);
         }
     }
-    asking.live.run("the end of a transaction", session::END).await?;
+    asking.live.end().await?;
     Ok(same)
 }
 

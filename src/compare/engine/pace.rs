@@ -5,20 +5,30 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::CompareError;
-use super::session::{Session, stopped};
+use super::session::Session;
 use crate::compare::ask::session as ask;
-use crate::compare::model::Options;
+use crate::compare::model::{Options, Side};
 
 /// How often the load is looked at, and how long a pause lasts before looking again.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Blocks of a first chunk: 32 MB.
 const FIRST_CHUNK: u64 = 4_096;
+/// Sessions at work above those of the beginning that are no reason to wait, when nobody said how many are.
+const SPARE: u64 = 8;
+/// Answers this much slower than the quickest one are a reason to wait.
+const SLOWER: u32 = 5;
+const SLOWER_BY: Duration = Duration::from_millis(100);
+
+/// While others are at work on live we rest this many times as long as we worked.
+const REST: u32 = 9;
+/// The longest rest.
+const LONGEST_REST: Duration = Duration::from_secs(3);
 
 /// How much live is asked for.
 #[derive(Debug)]
 pub struct Pace {
     chunk: Duration,
-    max_load: u32,
+    max_load: Option<u32>,
     budget: Option<Duration>,
     state: Mutex<State>,
 }
@@ -30,6 +40,13 @@ struct State {
     looked: Option<Instant>,
     /// The quickest answer so far: what slow is measured against.
     quickest: Duration,
+    /// Sessions at work when we came, and when we looked last.
+    usual: u64,
+    load: u64,
+    /// The last look found no room for us.
+    full: bool,
+    /// Others were at work in two looks in a row: from then on we rest.
+    others: bool,
 }
 
 impl Pace {
@@ -43,6 +60,10 @@ impl Pace {
                 spent: Duration::ZERO,
                 looked: None,
                 quickest: Duration::MAX,
+                usual: 0,
+                load: 0,
+                full: false,
+                others: false,
             }),
         }
     }
@@ -51,60 +72,111 @@ impl Pace {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Takes note of the sessions that were at work when we came.
+    pub fn usual(&self, sessions: u64) {
+        self.state(|s| (s.usual, s.load, s.others) = (sessions, sessions, sessions > 0));
+        // Too many already: then the first step looks again, and waits.
+        let quiet = sessions <= self.limit();
+        self.state(|s| s.looked = quiet.then(Instant::now));
+    }
+
     /// Blocks for the next chunk, a multiple of `width`.
     pub fn blocks(&self, width: u64) -> u64 {
         self.state(|s| s.blocks).next_multiple_of(width.max(1))
     }
 
-    /// Takes note that a statement over `blocks` blocks took so long. `None`: it was not a chunk.
-    pub fn took(&self, blocks: Option<u64>, time: Duration) {
-        let chunk = self.chunk.as_secs_f64();
-        self.state(|s| {
-            s.spent += time;
-            if let Some(blocks) = blocks {
-                // Halfway to what would just fill the time: one slow chunk does not decide.
-                let fitting = blocks as f64 * chunk / time.as_secs_f64().max(0.001);
-                let next = (blocks as f64 + fitting) / 2.0;
-                s.blocks = (next as u64).clamp(64, 1 << 20);
-            }
+    /// Takes note that a chunk of so many blocks took so long.
+    pub fn took(&self, blocks: u64, time: Duration) {
+        self.spent(time);
+        // Halfway to what would just fill the time: one slow chunk does not decide.
+        let fitting = self.fitting(blocks, time);
+        self.state(|s| s.blocks = u64::midpoint(blocks, fitting).clamp(64, 1 << 20));
+    }
+
+    /// Sizes the chunks that follow by a whole table of so many blocks that took so long.
+    pub fn learn(&self, blocks: u64, time: Duration) {
+        let fitting = self.fitting(blocks, time);
+        self.state(|s| s.blocks = fitting.clamp(64, 1 << 20));
+    }
+
+    /// Takes note of time that live worked for us.
+    pub fn spent(&self, time: Duration) {
+        self.state(|s| s.spent += time);
+    }
+
+    fn fitting(&self, blocks: u64, time: Duration) -> u64 {
+        // The cast saturates.
+        (blocks as f64 * self.chunk.as_secs_f64() / time.as_secs_f64().max(0.001)) as u64
+    }
+
+    /// What is left of the time that we may work on live; `None`: as long as it takes.
+    pub fn left(&self) -> Option<Duration> {
+        let spent = self.state(|s| s.spent);
+        self.budget.map(|budget| budget.saturating_sub(spent))
+    }
+
+    /// An error when the time that we may work on live is used up.
+    pub fn within_budget(&self) -> Result<(), CompareError> {
+        match self.left() {
+            Some(Duration::ZERO) => Err(CompareError::OverBudget),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many times as long as we work we rest: not at all while nobody else is at work.
+    pub fn rest(&self) -> Option<u32> {
+        (self.watches() && self.state(|s| s.others)).then_some(REST)
+    }
+
+    /// The rest after so much work.
+    pub fn rest_after(&self, worked: Duration) -> Duration {
+        self.rest().map_or(Duration::ZERO, |times| (worked * times).min(LONGEST_REST))
+    }
+
+    /// True if load and answers are looked at.
+    pub fn watches(&self) -> bool {
+        self.max_load != Some(0)
+    }
+
+    /// Sessions at work that are no reason to wait.
+    fn limit(&self) -> u64 {
+        let usual = self.state(|s| s.usual);
+        self.max_load.map_or_else(|| (usual * 2).max(usual + SPARE), u64::from)
+    }
+
+    /// True if nobody has to look now: nobody wants to, or somebody did just now and there was room.
+    pub fn is_quiet(&self) -> bool {
+        let fresh = |s: &mut State| !s.full && s.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY);
+        !self.watches() || self.state(fresh)
+    }
+
+    /// Why live has no room for us, unless it has.
+    pub async fn busy(&self, live: &Session) -> Result<Option<String>, CompareError> {
+        let why = self.look(live).await?;
+        self.state(|s| s.full = why.is_some());
+        Ok(why)
+    }
+
+    async fn look(&self, live: &Session) -> Result<Option<String>, CompareError> {
+        debug_assert_eq!(live.side, Side::Live);
+        let asked = Instant::now();
+        let (_, load) =
+            tokio::try_join!(live.rows("its load", ask::LOOK_AGAIN), live.number("its load", ask::LOAD))?;
+        let time = asked.elapsed();
+        let quickest = self.state(|s| {
+            s.others |= s.load.min(load) > 0;
+            (s.looked, s.quickest, s.load) = (Some(Instant::now()), s.quickest.min(time), load);
+            s.quickest
         });
-    }
-
-    /// True when the time that we may work on live is used up.
-    pub fn used_up(&self) -> bool {
-        self.budget.is_some_and(|budget| self.state(|s| s.spent) >= budget)
-    }
-
-    /// Waits until live has room for us; says why if it waits. Never longer than it takes to be cancelled.
-    pub async fn wait(
-        &self,
-        live: &Session,
-        stop: &tokio::sync::watch::Receiver<bool>,
-        mut say: impl FnMut(String),
-    ) -> Result<(), CompareError> {
-        if self.max_load == 0 || self.state(|s| s.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY)) {
-            return Ok(());
+        let limit = self.limit();
+        if load > limit {
+            return Ok(Some(format!("live has {load} sessions at work, more than {limit}")));
         }
-        let mut said = false;
-        loop {
-            let asked = Instant::now();
-            let load = live.number("its load", ask::LOAD).await?;
-            let (time, quickest) = (asked.elapsed(), self.state(|s| s.quickest));
-            self.state(|s| (s.looked, s.quickest) = (Some(Instant::now()), s.quickest.min(time)));
-            let slow = time > quickest.saturating_mul(5).saturating_add(Duration::from_millis(100));
-            if load <= u64::from(self.max_load) && !slow {
-                return Ok(());
-            }
-            if !said {
-                said = true;
-                say(format!("waiting: live has {load} active sessions, more than {}", self.max_load));
-            }
-            let mut stop = stop.clone();
-            tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = stopped(&mut stop) => return Err(CompareError::Cancelled),
-            }
-        }
+        let slow = quickest.saturating_mul(SLOWER).saturating_add(SLOWER_BY);
+        Ok((time > slow).then(|| {
+            let ms = |t: Duration| t.as_millis();
+            format!("live takes {} ms for an answer that took {} ms", ms(time), ms(quickest))
+        }))
     }
 }
 
@@ -116,19 +188,38 @@ mod tests {
     fn chunks_grow_and_shrink_towards_the_time_allowed() {
         let pace = Pace::new(&Options::default());
         assert_eq!(pace.blocks(64), 4_096);
-        pace.took(Some(4_096), Duration::from_millis(50));
+        pace.took(4_096, Duration::from_millis(50));
         let more = pace.blocks(64);
         assert!(more > 10_000 && more.is_multiple_of(64), "{more}");
-        pace.took(Some(more), Duration::from_secs(10));
+        pace.took(more, Duration::from_secs(10));
         assert!(pace.blocks(64) < more);
+        pace.learn(200_000, Duration::from_secs(2));
+        assert_eq!(pace.blocks(1), 50_000);
     }
 
     #[test]
     fn the_budget_counts_every_statement() {
         let pace = Pace::new(&Options { budget: Some(Duration::from_secs(1)), ..Options::default() });
-        pace.took(None, Duration::from_millis(600));
-        assert!(!pace.used_up());
-        pace.took(Some(1), Duration::from_millis(600));
-        assert!(pace.used_up());
+        pace.spent(Duration::from_millis(600));
+        assert_eq!(pace.left(), Some(Duration::from_millis(400)));
+        pace.took(1, Duration::from_millis(600));
+        assert_eq!(pace.within_budget(), Err(CompareError::OverBudget));
+        assert_eq!(Pace::new(&Options::default()).left(), None);
+    }
+
+    #[test]
+    fn without_a_limit_the_load_of_the_beginning_is_one() {
+        let pace = |max_load| Pace::new(&Options { max_load, ..Options::default() });
+        let (own, said) = (pace(None), pace(Some(3)));
+        own.usual(2);
+        assert_eq!(own.limit(), 10);
+        own.usual(30);
+        assert_eq!((own.limit(), said.limit()), (60, 3));
+        assert!(!pace(Some(0)).watches());
+        assert_eq!((own.rest(), said.rest()), (Some(9), None), "nobody else, no rest");
+        assert_eq!(own.rest_after(Duration::from_millis(100)), Duration::from_millis(900));
+        let never = pace(Some(0));
+        never.usual(30);
+        assert_eq!(never.rest(), None);
     }
 }

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::session::Session;
-use super::table::{Asking, At, Compared, Differences, Table};
-use super::{CompareError, fetch, logical, young};
+use super::table::{Asking, At, Compared, Copied, Differences, Table};
+use super::{CompareError, fetch, gentle, logical, young};
 use crate::compare::ask::physical as ask;
 use crate::compare::buckets::{self, Bucket, Buckets, OnlyOn, Version};
 use crate::compare::join;
@@ -15,27 +15,29 @@ use crate::compare::model::{Event, Side};
 
 /// Blocks of the copy in one statement: 256 MB.
 const COPY_CHUNK: u64 = 32_768;
+/// A copy that takes longer for that reads from cold storage: there two connections read faster than one.
+const SLOW_CHUNK: Duration = Duration::from_secs(1);
 /// Buckets and blocks in one question.
 const BUCKETS_AT_ONCE: usize = 1_000;
-const BLOCKS_AT_ONCE: usize = 512;
+const BLOCKS_AT_ONCE: usize = 2_048;
 /// Row versions on one side only that are fetched one by one if more than a tenth of the table differs.
 const MANY: u64 = 300_000;
 /// And never more than this.
 const MOST: u64 = 1_000_000;
 
-/// Compares a table whose gates hold. Live is within a transaction.
+/// Compares a table whose gates hold.
 pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, CompareError> {
-    let blocks = size(asking, table).await?;
-    let width = buckets::width(blocks);
+    let block_size = u64::from(asking.ground.live.block_size);
+    let width = buckets::width(table.bytes().div_ceil(block_size));
     // The copy is done with its buckets first, and looks for its youngest rows while live still counts.
     let copy = async {
-        let (found, ages) = copy_buckets(asking, table, blocks, width).await?;
+        let (found, ages) = copy_buckets(asking, table, width).await?;
         let young = ages.into_iter().filter(|(_, age)| *age <= young::WINDOW as i64);
         let young: Vec<u64> = young.map(|(bucket, _)| bucket).collect();
         let places = young::places(asking.restored, table, &young, width).await?;
         Ok((found, places))
     };
-    let ((live, _), (restored, young)) = tokio::try_join!(live_buckets(asking, table, blocks, width), copy)?;
+    let ((live, blocks), (restored, young)) = tokio::try_join!(live_buckets(asking, table, width), copy)?;
     let differing = buckets::differing(&live, &restored);
     let (rows_live, rows_restored) = (rows(&live), rows(&restored));
     let differs = !differing.is_empty();
@@ -50,7 +52,8 @@ pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, Com
         return Ok(Compared::Done(Box::new(found)));
     }
     let suspects = differing_blocks(asking, table, &differing, width).await?;
-    let per_block = (rows_live.max(rows_restored) / blocks.max(1)).max(1);
+    let blocks = blocks.max(table.restored.bytes.div_ceil(block_size)).max(1);
+    let per_block = (rows_live.max(rows_restored) / blocks).max(1);
     let versions: u64 = suspects.values().map(|b| b.len() as u64).sum::<u64>() * per_block;
     if versions > MOST || (versions > MANY && versions * 10 > rows_live.max(rows_restored)) {
         return logical::estimate(asking, table, found).await.map(|f| Compared::Done(Box::new(f)));
@@ -75,54 +78,59 @@ fn rows(buckets: &Buckets) -> u64 {
     buckets.values().map(|b| b.rows).sum()
 }
 
-/// Blocks that either side's rows can lie in, as it is now.
-async fn size(asking: &Asking<'_>, table: &Table) -> Result<u64, CompareError> {
-    let question = |side| format!("SELECT pg_relation_size({}::oid)::int8", table.relation(side).oid);
-    let (live, restored) = (question(Side::Live), question(Side::Restored));
-    let (live, restored) = tokio::try_join!(
-        asking.live.number("a table's size", &live),
-        asking.restored.number("a table's size", &restored)
-    )?;
-    Ok(live.max(restored).div_ceil(u64::from(asking.ground.live.block_size)))
+/// Blocks of the table on one side, as it is now.
+async fn size(asking: &Asking<'_>, table: &Table, side: Side) -> Result<u64, CompareError> {
+    let question = format!("SELECT pg_relation_size({}::oid)::int8", table.relation(side).oid);
+    let bytes = asking.session(side).number("a table's size", &question).await?;
+    Ok(bytes.div_ceil(u64::from(asking.ground.live.block_size)))
 }
 
-/// By one sequential scan when the table is so large that the server reads it through its small ring of buffers; else
-/// in chunks of the time allowed.
+/// Begins live's transaction, and asks for the table's blocks as they are then.
+async fn opened(asking: &Asking<'_>, table: &Table) -> Result<u64, CompareError> {
+    // Asked one after the other, without waiting in between.
+    let ((), blocks) = tokio::try_join!(asking.live.begin(), size(asking, table, Side::Live))?;
+    Ok(blocks)
+}
+
+/// Live's buckets and blocks: by one sequential scan when the table is so large that the server reads it through its
+/// small ring of buffers; else in chunks of the time allowed.
 async fn live_buckets(
     asking: &Asking<'_>,
     table: &Table,
-    blocks: u64,
     width: u64,
-) -> Result<(Buckets, BTreeMap<u64, i64>), CompareError> {
+) -> Result<(Buckets, u64), CompareError> {
     let (live, scan) = (asking.live, table.scan(Side::Live));
-    let mut found = (Buckets::new(), BTreeMap::new());
-    let ring = blocks * u64::from(asking.ground.live.block_size) > asking.ground.live.shared_buffers / 4;
-    if ring {
-        asking.pace.wait(live, asking.stop, |text| asking.tell.note(text)).await?;
-        let began = Instant::now();
-        let sql = ask::buckets_by_scan(scan, blocks, width);
-        live.each("fingerprints", &sql, |row| take_bucket(&row, &mut found, false)).await?;
-        asking.pace.took(None, began.elapsed());
-        return Ok(found);
+    if table.live.bytes > asking.ground.live.shared_buffers / 4 {
+        let whole = gentle::undivided(asking, || Box::pin(ring_scan(asking, table, width)));
+        if let Some(found) = whole.await? {
+            return Ok(found);
+        }
+        let name = table.live.table();
+        asking.tell.note(format!("{name}: live is busy again and again: reading it in chunks"));
     }
-    let mut from = 0;
+    let blocks = opened(asking, table).await?;
+    let (mut from, mut found) = (0, Copied::default());
     while from < blocks {
-        asking.pace.wait(live, asking.stop, |text| asking.tell.note(text)).await?;
         let to = (from + asking.pace.blocks(width)).min(blocks);
-        let began = Instant::now();
         let sql = ask::buckets_by_range(scan, from, to, width, false);
-        live.each("fingerprints", &sql, |row| take_bucket(&row, &mut found, false)).await?;
-        asking.pace.took(Some(to - from), began.elapsed());
+        let read = live.each("fingerprints", &sql, |row| take_bucket(&row, &mut found, false));
+        gentle::chunk(asking, Some(to - from), read).await?;
         from = to;
     }
-    Ok(found)
+    Ok((found.0, blocks))
 }
 
-fn take_bucket(
-    row: &tokio_postgres::Row,
-    into: &mut (Buckets, BTreeMap<u64, i64>),
-    ages: bool,
-) -> Option<()> {
+/// All of live's buckets in one statement.
+async fn ring_scan(asking: &Asking<'_>, table: &Table, width: u64) -> Result<(Buckets, u64), CompareError> {
+    let blocks = opened(asking, table).await?;
+    let (began, mut found) = (Instant::now(), Copied::default());
+    let sql = ask::buckets_by_scan(table.scan(Side::Live), blocks, width, asking.pace.rest());
+    asking.live.each("fingerprints", &sql, |row| take_bucket(&row, &mut found, false)).await?;
+    asking.pace.learn(blocks, began.elapsed() / (1 + asking.pace.rest().unwrap_or(0)));
+    Ok((found.0, blocks))
+}
+
+fn take_bucket(row: &tokio_postgres::Row, into: &mut Copied, ages: bool) -> Option<()> {
     let bucket = u64::try_from(row.try_get::<_, i64>(0).ok()?).ok()?;
     let rows = u64::try_from(row.try_get::<_, i64>(1).ok()?).ok()?;
     let h = row.try_get(2).ok()?;
@@ -133,36 +141,70 @@ fn take_bucket(
     Some(())
 }
 
-/// By TID ranges, on two connections if the table is large.
-async fn copy_buckets(
-    asking: &Asking<'_>,
-    table: &Table,
-    blocks: u64,
-    width: u64,
-) -> Result<(Buckets, BTreeMap<u64, i64>), CompareError> {
-    let next = AtomicU64::new(0);
+/// The copy's buckets by TID ranges, on two connections if its storage is slow. Chunks that were read before a
+/// connection was cut are not read again, unless the copy follows somebody.
+async fn copy_buckets(asking: &Asking<'_>, table: &Table, width: u64) -> Result<Copied, CompareError> {
+    let blocks = size(asking, table, Side::Restored).await?;
+    if asking.ground.restored.in_recovery {
+        table.copied().clear();
+    }
     let chunk = COPY_CHUNK.next_multiple_of(width);
-    let work = async |session: &Session| {
-        let mut found = (Buckets::new(), BTreeMap::new());
-        loop {
-            let from = next.fetch_add(chunk, Ordering::Relaxed);
-            if from >= blocks {
-                return Ok::<_, CompareError>(found);
-            }
-            let to = (from + chunk).min(blocks);
-            let sql = ask::buckets_by_range(table.scan(Side::Restored), from, to, width, true);
-            session.each("fingerprints", &sql, |row| take_bucket(&row, &mut found, true)).await?;
-            asking.tell.advance((to - from) * u64::from(asking.ground.live.block_size));
+    let copy = Chunks { asking, table, width, blocks, chunk, next: AtomicU64::new(0) };
+    let began = Instant::now();
+    copy.one(asking.restored).await?;
+    let slow = began.elapsed() > SLOW_CHUNK && blocks > 3 * chunk;
+    let beside = async {
+        let second = if slow { asking.sides.second().await } else { None };
+        match second {
+            Some(second) => copy.all(second).await,
+            None => Ok(()),
         }
     };
-    let second = asking.second.filter(|_| blocks > 2 * chunk);
-    let (mut found, more) = match second {
-        Some(second) => tokio::try_join!(work(asking.restored), work(second))?,
-        None => (work(asking.restored).await?, Default::default()),
-    };
-    found.0.extend(more.0);
-    found.1.extend(more.1);
+    tokio::try_join!(beside, copy.all(asking.restored))?;
+    let mut found = Copied::default();
+    for (buckets, ages) in table.copied().values() {
+        found.0.extend(buckets);
+        found.1.extend(ages);
+    }
     Ok(found)
+}
+
+/// The copy in chunks, which its connections take one by one.
+struct Chunks<'a> {
+    asking: &'a Asking<'a>,
+    table: &'a Table,
+    width: u64,
+    blocks: u64,
+    chunk: u64,
+    next: AtomicU64,
+}
+
+impl Chunks<'_> {
+    /// Reads the next chunk; false if there is none.
+    async fn one(&self, session: &Session) -> Result<bool, CompareError> {
+        let from = self.next.fetch_add(self.chunk, Ordering::Relaxed);
+        if from >= self.blocks {
+            return Ok(false);
+        }
+        let to = (from + self.chunk).min(self.blocks);
+        if !self.table.copied().contains_key(&from) {
+            let mut found = Copied::default();
+            let scan = self.table.scan(Side::Restored);
+            let sql = ask::buckets_by_range(scan, from, to, self.width, true);
+            let began = Instant::now();
+            session.each("fingerprints", &sql, |row| take_bucket(&row, &mut found, true)).await?;
+            self.table.copied().insert(from, found);
+            // Nothing is gained by being done long before live, and the two may share a machine or its storage.
+            gentle::pause(self.asking, self.asking.pace.rest_after(began.elapsed())).await?;
+        }
+        self.asking.tell.advance((to - from) * u64::from(self.asking.ground.live.block_size));
+        Ok(true)
+    }
+
+    async fn all(&self, session: &Session) -> Result<(), CompareError> {
+        while self.one(session).await? {}
+        Ok(())
+    }
 }
 
 /// Blocks by bucket.
@@ -175,11 +217,14 @@ async fn differing_blocks(
     width: u64,
 ) -> Result<Suspects, CompareError> {
     let mut suspects = Suspects::new();
-    for some in differing.chunks(BUCKETS_AT_ONCE) {
-        let began = Instant::now();
+    let mut left = differing;
+    while !left.is_empty() {
+        let fitting = usize::try_from(asking.pace.blocks(width) / width).unwrap_or(BUCKETS_AT_ONCE);
+        let (some, rest) = left.split_at(fitting.clamp(1, BUCKETS_AT_ONCE).min(left.len()));
+        left = rest;
         let question = |side| ask::blocks(table.scan(side), some, width);
-        let (live, restored) = both(asking, question).await?;
-        asking.pace.took(None, began.elapsed());
+        let blocks = some.len() as u64 * width;
+        let (live, restored) = gentle::chunk(asking, Some(blocks), both(asking, question)).await?;
         let of = |all: &Packed, n| all.get(&n).cloned().unwrap_or_default();
         for bucket in some {
             let blocks =
@@ -261,7 +306,8 @@ async fn read_versions(
     let blocks: Vec<u64> = suspects.values().flatten().copied().collect();
     let mut found: BTreeMap<u64, OnlyOn> = BTreeMap::new();
     for some in blocks.chunks(BLOCKS_AT_ONCE) {
-        let (live, restored) = both(asking, |side| ask::versions(table.scan(side), some)).await?;
+        let question = |side| ask::versions(table.scan(side), some);
+        let (live, restored) = gentle::chunk(asking, None, both(asking, question)).await?;
         for block in some {
             let read = |all: &Packed, session: &Session| -> Result<Vec<Version>, CompareError> {
                 let packed = all.get(block).map(Vec::as_slice).unwrap_or_default();

@@ -12,7 +12,6 @@ use super::session::stopped;
 use super::sides::Sides;
 use super::table::{Asking, Compared, Differences, Table, Teller};
 use super::{CompareError, Job, Outcome, fetch, finish, logical, overview, physical};
-use crate::compare::ask::session as ask_session;
 use crate::compare::catalogue::Pair;
 use crate::compare::gates::Ground;
 use crate::compare::model::{
@@ -90,6 +89,7 @@ impl Run {
             };
             match asked.await {
                 Ok((live, restored)) => {
+                    self.pace.usual(live.0.active);
                     return known::understand(live, restored, &self.job.options, &self.tell);
                 }
                 Err(e) => self.again(e, &mut tries).await?,
@@ -166,6 +166,8 @@ impl Run {
                         self.sides.renew_copy().await;
                         break;
                     }
+                    // Each table says so.
+                    Err(CompareError::OverBudget) => break,
                     Err(e) => self.again(e, &mut tries).await?,
                 }
             }
@@ -219,14 +221,13 @@ impl Run {
         let (began, before) = (Instant::now(), self.sides.received());
         let mut tries = 0;
         loop {
-            if self.pace.used_up() {
-                let why = "the time allowed on live is used up; see --budget".to_owned();
-                item.result.verdict = Verdict::NotComparable { why };
-                break;
-            }
             match self.attempt(ground, item).await {
                 Ok(()) => break,
                 Err(e) if e.is_cut() => self.again(e, &mut tries).await?,
+                Err(e @ CompareError::OverBudget) => {
+                    item.result.verdict = Verdict::NotComparable { why: e.to_string() };
+                    break;
+                }
                 Err(e @ (CompareError::Refused { .. } | CompareError::Garbled { .. })) => {
                     self.sides.renew_copy().await;
                     item.result.verdict = Verdict::NotComparable { why: item.why(&e) };
@@ -242,18 +243,14 @@ impl Run {
     }
 
     async fn attempt(&mut self, ground: &Ground, item: &mut Item) -> Result<(), CompareError> {
+        self.pace.within_budget()?;
         self.sides.ready().await?;
-        if item.pair.bytes() > 256 << 20 && item.table.as_ref().is_some_and(|t| t.plan.path == Path::Physical)
-        {
-            self.sides.second().await;
-        }
         let Some(asking) = asking(&self.sides, &self.job, ground, &self.pace, &self.tell) else {
             return Err(CompareError::Cancelled);
         };
         let Some(table) = &mut item.table else {
             return alone(&asking, &item.pair, &mut item.result).await;
         };
-        asking.live.run("a transaction", &ask_session::begin(None)).await?;
         let found = loop {
             let compared = if table.plan.path == Path::Physical {
                 physical::compare(&asking, table).await?
@@ -273,15 +270,14 @@ impl Run {
             }
         };
         finish::planned(&mut item.result, table);
-        let rows = fetch::show(&asking, table, &found.joined).await?;
-        item.result.times = if found.counts.differing() > 0 {
-            finish::times(&asking, table, &found).await?
-        } else {
-            Vec::new()
-        };
+        let (rows, times) = tokio::try_join!(
+            fetch::show(&asking, table, &found.joined),
+            finish::times(&asking, table, &found)
+        )?;
+        item.result.times = times;
         item.result.notes = finish::commit_time(&asking, &rows).await?.into_iter().collect();
         finish::compared(&mut item.result, found, rows);
-        asking.live.run("the end of a transaction", ask_session::END).await
+        asking.live.end().await
     }
 
     /// Waits a little before the next try, or gives up.
@@ -309,6 +305,6 @@ fn asking<'a>(
     pace: &'a Pace,
     tell: &'a Teller,
 ) -> Option<Asking<'a>> {
-    let (live, restored, second) = sides.open()?;
-    Some(Asking { live, restored, second, options: &job.options, ground, pace, tell, stop: &job.stop })
+    let (live, restored) = sides.open()?;
+    Some(Asking { live, restored, sides, options: &job.options, ground, pace, tell, stop: &job.stop })
 }

@@ -2,7 +2,7 @@
 //! server, and its failure is told apart (cut, refused, not understood).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -26,15 +26,18 @@ pub struct Session {
     link: Link,
     received: Arc<AtomicU64>,
     stop: watch::Receiver<bool>,
+    /// A transaction is open.
+    within: AtomicBool,
 }
 
 impl Session {
-    /// Connects and sets the session up. `received` counts what comes in.
+    /// Connects and sets the session up, with `more` statements. `received` counts what comes in.
     pub async fn open(
         connector: &dyn Connect,
         side: Side,
         received: &Arc<AtomicU64>,
         stop: &watch::Receiver<bool>,
+        more: &str,
     ) -> Result<Session, CompareError> {
         let mut waiting = stop.clone();
         let opened = tokio::select! {
@@ -52,9 +55,27 @@ impl Session {
                 return Err(CompareError::Cut { side, what: "a connection", why });
             }
         };
-        let session = Session { side, link, received: Arc::clone(received), stop: stop.clone() };
-        session.run("the session's settings", &ask::settings(side, LONGEST_STATEMENT)).await?;
+        let (received, stop) = (Arc::clone(received), stop.clone());
+        let session = Session { side, link, received, stop, within: AtomicBool::new(false) };
+        let settings = ask::settings(side, LONGEST_STATEMENT) + more;
+        session.run("the session's settings", &settings).await?;
         Ok(session)
+    }
+
+    /// Begins a transaction that sees one moment, unless there is one.
+    pub async fn begin(&self) -> Result<(), CompareError> {
+        if self.within.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.run("a transaction", &ask::begin(None)).await
+    }
+
+    /// Ends the transaction that [`Session::begin`] began, if there is one.
+    pub async fn end(&self) -> Result<(), CompareError> {
+        if !self.within.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.run("the end of a transaction", ask::END).await
     }
 
     pub fn is_closed(&self) -> bool {

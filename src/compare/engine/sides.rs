@@ -1,10 +1,10 @@
-//! The sessions of a comparison: one on live (a transaction for each table), one or two on the copy (one snapshot for
-//! all), opened again when they were cut.
+//! The sessions of a comparison: one on live (a transaction for each table) and one that watches it, one or two on the
+//! copy (one snapshot for all), opened again when they were cut.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use super::session::Session;
 use super::{CompareError, Job};
@@ -19,8 +19,10 @@ pub struct Sides {
     stop: watch::Receiver<bool>,
     live: Option<Session>,
     restored: Option<Session>,
-    /// The copy's second connection, in the first one's snapshot. Best effort.
-    second: Option<Session>,
+    /// Looks at live's load while the other one is at work there. Best effort, and opened when it is needed.
+    watcher: OnceCell<Option<Session>>,
+    /// The copy's second connection, in the first one's snapshot. The same.
+    second: OnceCell<Option<Session>>,
     want_second: bool,
 }
 
@@ -32,7 +34,8 @@ impl Sides {
             stop: job.stop.clone(),
             live: None,
             restored: None,
-            second: None,
+            watcher: OnceCell::new(),
+            second: OnceCell::new(),
             want_second: job.options.restored_connections > 1,
         }
     }
@@ -49,7 +52,10 @@ impl Sides {
             self.live = None;
         }
         if self.restored.as_ref().is_some_and(Session::is_closed) {
-            (self.restored, self.second) = (None, None);
+            (self.restored, self.second) = (None, OnceCell::new());
+        }
+        if self.watcher.get().is_some_and(|w| w.as_ref().is_some_and(Session::is_closed)) {
+            self.watcher = OnceCell::new();
         }
         let [to_live, to_restored] = &self.connect;
         let [from_live, from_restored] = &self.received;
@@ -73,28 +79,38 @@ impl Sides {
     }
 
     /// The copy's second connection in the snapshot of the first, if it can be had.
-    pub async fn second(&mut self) -> Option<&Session> {
-        if self.second.as_ref().is_none_or(Session::is_closed) && self.want_second {
-            self.second = None;
-            let snapshot = self.restored.as_ref()?.text("its snapshot", ask::EXPORT).await.ok()?;
-            let [_, to_restored] = &self.connect;
-            let [_, from_restored] = &self.received;
-            let second =
-                Session::open(to_restored.as_ref(), Side::Restored, from_restored, &self.stop).await.ok()?;
-            second.run("a snapshot", &ask::begin(Some(&snapshot))).await.ok()?;
-            self.second = Some(second);
-        }
-        self.second.as_ref()
+    pub async fn second(&self) -> Option<&Session> {
+        let open = async {
+            let first = self.restored.as_ref().filter(|_| self.want_second)?;
+            let [_, to] = &self.connect;
+            let [_, received] = &self.received;
+            let (snapshot, second) = tokio::join!(
+                first.text("its snapshot", ask::EXPORT),
+                Session::open(to.as_ref(), Side::Restored, received, &self.stop, LASTING)
+            );
+            let second = second.ok()?;
+            second.run("a snapshot", &ask::begin(Some(&snapshot.ok()?))).await.ok()?;
+            Some(second)
+        };
+        self.second.get_or_init(|| open).await.as_ref().filter(|s| !s.is_closed())
     }
 
-    /// The sessions that are open, without opening any: live, the copy's, its second.
-    pub fn open(&self) -> Option<(&Session, &Session, Option<&Session>)> {
-        Some((self.live.as_ref()?, self.restored.as_ref()?, self.second.as_ref()))
+    /// A second connection to live that only looks at its load, if it can be had.
+    pub async fn watcher(&self) -> Option<&Session> {
+        let [to, _] = &self.connect;
+        let [received, _] = &self.received;
+        let open = Session::open(to.as_ref(), Side::Live, received, &self.stop, "");
+        self.watcher.get_or_init(|| async { open.await.ok() }).await.as_ref().filter(|s| !s.is_closed())
+    }
+
+    /// The sessions that are open, without opening any: live and the copy's.
+    pub fn open(&self) -> Option<(&Session, &Session)> {
+        Some((self.live.as_ref()?, self.restored.as_ref()?))
     }
 
     /// A failed statement ended the copy's transaction: begin another. A failure shows at the next question.
     pub async fn renew_copy(&mut self) {
-        self.second = None;
+        self.second = OnceCell::new();
         if let Some(restored) = &self.restored
             && restored.run("a new snapshot", &ask::renew(Side::Restored)).await.is_err()
         {
@@ -104,15 +120,20 @@ impl Sides {
 
     /// Stops on the servers whatever still runs there.
     pub async fn cancel_all(&self) {
-        let all = [&self.live, &self.restored, &self.second].into_iter().flatten();
+        let more = [&self.watcher, &self.second].into_iter().filter_map(|cell| cell.get()?.as_ref());
+        let all = [&self.live, &self.restored].into_iter().flatten().chain(more);
         futures::future::join_all(all.map(Session::cancel)).await;
     }
 
     /// Closes all connections.
     pub fn forget_all(&mut self) {
-        (self.live, self.restored, self.second) = (None, None, None);
+        (self.live, self.restored) = (None, None);
+        (self.watcher, self.second) = (OnceCell::new(), OnceCell::new());
     }
 }
+
+/// The copy's sessions wait within their transaction as long as live takes.
+const LASTING: &str = "SET idle_in_transaction_session_timeout = 0; ";
 
 async fn reopen(
     old: Option<Session>,
@@ -124,10 +145,10 @@ async fn reopen(
     match old {
         Some(session) => {
             // Whatever a failed table left open.
-            session.run("the end of a transaction", ask::END).await?;
+            session.end().await?;
             Ok(session)
         }
-        None => Session::open(connect, side, received, stop).await,
+        None => Session::open(connect, side, received, stop, "").await,
     }
 }
 
@@ -140,8 +161,6 @@ async fn open_copy(
     if let Some(session) = old {
         return Ok(session);
     }
-    let session = Session::open(connect, Side::Restored, received, stop).await?;
-    let sql = format!("SET idle_in_transaction_session_timeout = 0; {}", ask::begin(None));
-    session.run("a snapshot", &sql).await?;
-    Ok(session)
+    let begin = format!("{LASTING}{}", ask::begin(None));
+    Session::open(connect, Side::Restored, received, stop, &begin).await
 }

@@ -1,15 +1,18 @@
 //! One table at work: its names on both sides, its plan, and what is asked of it in SQL.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
 use super::pace::Pace;
 use super::session::Session;
+use super::sides::Sides;
 use crate::compare::ask::content::Shared;
 use crate::compare::ask::physical::Scan;
 use crate::compare::ask::rows::Place;
 use crate::compare::ask::{self};
+use crate::compare::buckets::Buckets;
 use crate::compare::catalogue::{Column, Relation};
 use crate::compare::gates::{Ground, Plan};
 use crate::compare::join::Joined;
@@ -32,6 +35,18 @@ impl Teller {
         let _ = self.events.try_send(Event::Note { text });
     }
 
+    /// What is being done now.
+    pub fn now(&self) -> String {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).now.clone()
+    }
+
+    /// Says why we pause, where it is looked for: beside the progress too.
+    pub fn pause(&self, text: String) {
+        self.with(|p| p.now.clone_from(&text));
+        self.note(text);
+        self.advance(0);
+    }
+
     /// Counts bytes of tables as looked at; tells if the reader keeps up.
     pub fn advance(&self, bytes: u64) {
         let progress = {
@@ -51,7 +66,7 @@ impl Teller {
 pub struct Asking<'a> {
     pub live: &'a Session,
     pub restored: &'a Session,
-    pub second: Option<&'a Session>,
+    pub sides: &'a Sides,
     pub options: &'a Options,
     pub ground: &'a Ground,
     pub pace: &'a Pace,
@@ -76,12 +91,22 @@ pub struct Table {
     pub plan: Plan,
     quoted: [String; 2],
     filter: Option<String>,
+    /// Fingerprints of the copy by chunk, kept when a connection is cut.
+    copied: Mutex<BTreeMap<u64, Copied>>,
 }
+
+/// Buckets of a chunk of the copy, and the age of each one's youngest writer.
+pub type Copied = (Buckets, BTreeMap<u64, i64>);
 
 impl Table {
     pub fn new(id: TableId, live: Relation, restored: Relation, plan: Plan, options: &Options) -> Table {
         let quoted = [ask::table(&live.table()), ask::table(&restored.table())];
-        Table { id, live, restored, plan, quoted, filter: options.filter.clone() }
+        Table { id, live, restored, plan, quoted, filter: options.filter.clone(), copied: Mutex::default() }
+    }
+
+    /// What was read of the copy, by first block.
+    pub fn copied(&self) -> MutexGuard<'_, BTreeMap<u64, Copied>> {
+        self.copied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn scan(&self, side: Side) -> Scan<'_> {

@@ -10,7 +10,7 @@ use super::pair::{Pair, Story};
 use super::wire::{self, Proxy};
 
 /// What a result says, without how long it took and how much came.
-fn said(tables: &[TableResult]) -> Vec<String> {
+pub fn said(tables: &[TableResult]) -> Vec<String> {
     let mut all: Vec<String> = tables
         .iter()
         .map(|t| {

@@ -3,6 +3,7 @@
 mod command;
 mod cuts;
 mod exact;
+mod load;
 pub mod pair;
 mod pitfalls;
 mod question;

@@ -24,7 +24,7 @@ pub struct Story<'a> {
 }
 
 /// One running server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Server {
     pub port: u16,
     data: PathBuf,
@@ -37,7 +37,8 @@ pub struct Server {
 pub struct Pair {
     pub live: Server,
     pub restored: Server,
-    folder: PathBuf,
+    /// Ends with the pair; `None` if somebody else made it.
+    folder: Option<PathBuf>,
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -96,7 +97,7 @@ impl Pair {
         restored.signal_recovery();
         restored.start();
         restored.until("app", "SELECT NOT pg_is_in_recovery()");
-        Pair { live, restored, folder }
+        Pair { live, restored, folder: Some(folder) }
     }
 
     /// Two clusters that have nothing in common: the copy is filled by a dump of live, then live goes on.
@@ -120,7 +121,14 @@ impl Pair {
             live.must("pg_dump", &["-h", "127.0.0.1", "-p", &live.port.to_string(), "-U", "postgres", "app"]);
         restored.sql("app", &String::from_utf8(dump.stdout).unwrap());
         live.sql("app", after);
-        Pair { live, restored, folder }
+        Pair { live, restored, folder: Some(folder) }
+    }
+
+    /// A pair that runs already.
+    #[allow(dead_code, reason = "the benchmark uses it")]
+    pub fn at(live: u16, restored: u16) -> Pair {
+        let at = |port| Server { port, data: PathBuf::new(), bin: bin(), ids: None };
+        Pair { live: at(live), restored: at(restored), folder: None }
     }
 
     /// URL of live's database, and of the copy's.
@@ -131,9 +139,11 @@ impl Pair {
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        self.live.stop("immediate");
-        self.restored.stop("immediate");
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if let Some(folder) = &self.folder {
+            self.live.stop("immediate");
+            self.restored.stop("immediate");
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }
 
@@ -227,6 +237,11 @@ impl Server {
         assert!(status.success(), "{}", std::fs::read_to_string(&log).unwrap_or_default());
     }
 
+    /// What the server logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(format!("{}.log", self.dir())).unwrap()
+    }
+
     pub fn stop(&self, how: &str) {
         let _ = self
             .command("pg_ctl")
@@ -240,6 +255,15 @@ impl Server {
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"]);
         psql.args(["-p", &self.port.to_string(), "-d", database, "-f", "-"]);
         psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        psql
+    }
+
+    /// psql with one statement, ready to run.
+    #[allow(dead_code, reason = "the benchmark uses it")]
+    pub fn psql_with(&self, database: &str, statement: &str) -> Command {
+        let mut psql = self.command("psql");
+        psql.args(["-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-U", "postgres", "-d", database]);
+        psql.args(["-p", &self.port.to_string(), "-c", statement]);
         psql
     }
 
@@ -309,6 +333,12 @@ pub struct Running {
 }
 
 impl Running {
+    /// Ends it; what it printed.
+    pub fn output(mut self) -> String {
+        let _ = self.child.kill();
+        String::from_utf8(self.child.wait_with_output().unwrap().stdout).unwrap()
+    }
+
     pub fn kill(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

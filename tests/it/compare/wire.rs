@@ -54,6 +54,8 @@ impl Cancel for Canceller {
 pub struct Told {
     pub tables: Vec<TableResult>,
     pub events: Vec<Event>,
+    /// When each event came, counted from the beginning.
+    pub came: Vec<Duration>,
     pub outcome: Result<Summary, CompareError>,
 }
 
@@ -80,18 +82,53 @@ pub async fn compare_until(
     options: Options,
     stop: watch::Receiver<bool>,
 ) -> Told {
-    let (events, mut news) = mpsc::channel(64);
+    begin(live, restored, user, options, stop).finish().await
+}
+
+/// Begins a comparison.
+pub fn begin(live: u16, restored: u16, user: &str, options: Options, stop: watch::Receiver<bool>) -> At {
+    let (events, news) = mpsc::channel(64);
     let wire = |port| Arc::new(Wire { port, user: user.to_owned() });
     let job = Job { live: wire(live), restored: wire(restored), options, events, stop };
-    let running = tokio::spawn(run(job));
-    let (mut all, mut tables) = (Vec::new(), Vec::new());
-    while let Some(event) = news.recv().await {
+    let told = Told { tables: vec![], events: vec![], came: vec![], outcome: Err(CompareError::Cancelled) };
+    At { running: tokio::spawn(run(job)), news, began: Instant::now(), told }
+}
+
+/// A comparison at work.
+#[derive(Debug)]
+pub struct At {
+    running: tokio::task::JoinHandle<Result<Summary, CompareError>>,
+    news: mpsc::Receiver<Event>,
+    began: Instant,
+    told: Told,
+}
+
+impl At {
+    async fn next(&mut self) -> Option<Event> {
+        let event = self.news.recv().await?;
         if let Event::Table { table } = &event {
-            tables.push((**table).clone());
+            self.told.tables.push((**table).clone());
         }
-        all.push(event);
+        self.told.events.push(event.clone());
+        self.told.came.push(self.began.elapsed());
+        Some(event)
     }
-    Told { tables, events: all, outcome: running.await.unwrap() }
+
+    /// Goes on until this is said.
+    pub async fn until_note(&mut self, said: &str) {
+        while let Some(event) = self.next().await {
+            if matches!(&event, Event::Note { text } if text.contains(said)) {
+                return;
+            }
+        }
+        panic!("never said: {said}; {:?}", self.told.events);
+    }
+
+    pub async fn finish(mut self) -> Told {
+        while self.next().await.is_some() {}
+        self.told.outcome = self.running.await.unwrap();
+        self.told
+    }
 }
 
 /// Compares a pair directly, as the role that only reads.
@@ -108,8 +145,8 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct State {
-    /// Each way.
-    delay: Duration,
+    /// Microseconds each way.
+    delay: AtomicU64,
     /// Bytes a second towards the client; 0 is no limit.
     rate: u64,
     /// Bytes towards the client after which every connection is cut, once; below 0 never.
@@ -124,6 +161,11 @@ impl Proxy {
         self.state.received.load(Ordering::Relaxed)
     }
 
+    /// From now on, each way.
+    pub fn set_delay(&self, delay: Duration) {
+        self.state.delay.store(delay.as_micros() as u64, Ordering::Relaxed);
+    }
+
     pub fn cuts(&self) -> u64 {
         self.state.cuts.load(Ordering::Relaxed)
     }
@@ -132,7 +174,7 @@ impl Proxy {
     pub async fn before(server: u16, delay: Duration, rate: u64, cut_after: Option<u64>) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let state = Arc::new(State {
-            delay,
+            delay: AtomicU64::new(delay.as_micros() as u64),
             rate,
             fuse: AtomicI64::new(cut_after.map_or(-1, |n| n as i64)),
             received: AtomicU64::new(0),
@@ -166,10 +208,11 @@ async fn pump(
     down: bool,
 ) {
     let (queue, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(256);
-    let delay = state.delay;
+    let at_read = Arc::clone(&state);
     let read = async move {
         let mut buffer = vec![0; 16 << 10];
         while let Ok(n) = from.read(&mut buffer).await {
+            let delay = Duration::from_micros(at_read.delay.load(Ordering::Relaxed));
             if n == 0 || queue.send((Instant::now() + delay, buffer[..n].to_vec())).await.is_err() {
                 break;
             }

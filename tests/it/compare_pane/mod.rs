@@ -130,7 +130,38 @@ async fn from_the_item_to_a_lost_row_and_back_with_evidence() {
     let sandbox = ground.start_with(&["--fast", "--restore-lag", "100ms"]);
     lost_and_restored(&ground, &sandbox).await;
     let config = sandbox.word("/config").to_owned();
-    tokio::task::spawn_blocking(move || a_person_compares(&config)).await.unwrap();
+    tokio::task::spawn_blocking(move || {
+        the_command_goes_through_tunnels(&config);
+        a_person_compares(&config);
+    })
+    .await
+    .unwrap();
+}
+
+/// With the environment's configuration alone, through the app's pod, and through pods of its own.
+fn the_command_goes_through_tunnels(config: &str) {
+    let copy = format!("@{COPY}");
+    let run = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_drtui"));
+        command.args(["--config", config, "compare", "--restored", &copy, "--format", "json"]).args(more);
+        command.output().unwrap()
+    };
+    for more in [["--live", "@production"].as_slice(), &["--live", "@production", "-x", "--table", "users"]] {
+        let output = run(more);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(
+            document["live"]["at"].as_str().is_some_and(|at| at.starts_with(LIVE)),
+            "{}",
+            document["live"]
+        );
+        let lost = document["tables"].as_array().unwrap().iter().map(|t| t["lost"].as_u64().unwrap());
+        assert!(lost.sum::<u64>() > 0, "{document}");
+        assert!(said.contains("LIVE ") && said.contains("PTR ") && said.contains(" through "), "{said}");
+    }
+    let wrong = run(&["--live", "@nowhere"]);
+    assert!(wrong.status.code() != Some(0) && String::from_utf8_lossy(&wrong.stderr).contains("nowhere"));
 }
 
 fn a_person_compares(config: &str) {

@@ -1,0 +1,179 @@
+//! Live is a patient: what the comparison does while live is busy or slow, in what pieces it reads, when its time is up,
+//! and on how many connections.
+
+use std::time::{Duration, Instant};
+
+use drtui::compare::model::Advice;
+use drtui::compare::{Counts, Mode, Options, Verdict};
+use tokio::sync::watch;
+
+use super::cuts::said;
+use super::pair::{Pair, Running, Server, Story};
+use super::wire::{self, Proxy};
+
+/// Each statement over a table takes this long beside its work.
+fn slowed(seconds: f32) -> Option<String> {
+    Some(format!("(SELECT pg_sleep({seconds}))::text IS NOT NULL"))
+}
+
+/// Only the statements that read a whole table in one go do.
+fn long_ones_slowed(seconds: f32) -> Option<String> {
+    // The condition stands in the text of every statement: it must not find itself.
+    let long = "current_query() LIKE '%width_' || 'bucket(%' OR current_query() LIKE '%GROUPING ' || 'SETS%'";
+    Some(format!("(SELECT pg_sleep(CASE WHEN {long} THEN {seconds} ELSE 0 END))::text IS NOT NULL"))
+}
+
+/// A table of 60 MB, more than a quarter of the buffers unless `settings` say otherwise, and a small one.
+fn story(settings: &str) -> Story<'_> {
+    Story {
+        setup: "CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader; CREATE TABLE big (id int PRIMARY KEY, v text);
+                INSERT INTO big SELECT n, repeat(md5(n::text), 4) FROM generate_series(1, 400000) n;
+                CREATE TABLE little (id int PRIMARY KEY); INSERT INTO little VALUES (1)",
+        after: "DELETE FROM big WHERE id % 40000 = 0; UPDATE big SET v = 'x' WHERE id = 7",
+        settings,
+        ..Story::default()
+    }
+}
+
+const TRUTH: Counts = Counts { lost: 10, changed: 1, ..Counts::NONE };
+
+fn only_big() -> Options {
+    Options { tables: vec!["big".into()], ..Options::default() }
+}
+
+/// Other sessions that are at work on live.
+struct Busy<'a> {
+    server: &'a Server,
+    sessions: Vec<Running>,
+}
+
+impl<'a> Busy<'a> {
+    fn on(server: &'a Server) -> Busy<'a> {
+        let sessions = (0..4).map(|_| server.start_script("app", "SELECT pg_sleep(600)")).collect();
+        server.until("app", "SELECT count(*) = 4 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'");
+        Busy { server, sessions }
+    }
+
+    fn end(self) {
+        self.server.sql(
+            "app",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'",
+        );
+        self.sessions.into_iter().for_each(Running::kill);
+    }
+}
+
+fn idle(server: &Server) {
+    server.until("app", "SELECT count(*) = 0 FROM pg_stat_activity WHERE usename = 'reader' AND state = 'active' AND query LIKE '%big%'");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_live_is_waited_for_before_anything_is_read() {
+    let pair = Pair::make("busy", &story("shared_buffers = 512MB\nlog_min_duration_statement = 0"));
+    let (live, restored) = (pair.live.port, pair.restored.port);
+    let calm = wire::directly(&pair, only_big()).await;
+    assert_eq!(calm.table("big").counts, TRUTH);
+    let (_stop, stopped) = watch::channel(false);
+    let busy = Busy::on(&pair.live);
+    let options = Options { max_load: Some(2), ..only_big() };
+    let mut at = wire::begin(live, restored, "reader", options, stopped.clone());
+    at.until_note("sessions at work, more than 2").await;
+    idle(&pair.live);
+    busy.end();
+    let told = at.finish().await;
+    assert_eq!(said(&told.tables), said(&calm.tables));
+    let notes = format!("{:?}", told.events);
+    assert!(notes.contains("going on: live is quiet again"), "{notes}");
+
+    // In pieces of the time that was allowed: the log has one line for each.
+    let pieces = || pair.live.log().matches("execute <unnamed>: SELECT drtui__bucket / ").count();
+    let before = pieces();
+    wire::directly(&pair, Options { chunk: Duration::from_secs(60), ..only_big() }).await;
+    let few = pieces() - before;
+    let told = wire::directly(&pair, Options { chunk: Duration::from_millis(1), ..only_big() }).await;
+    let many = pieces() - before - few;
+    assert!(few <= 3 && many > 10, "{few} and {many}");
+    assert_eq!(said(&told.tables), said(&calm.tables));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_scan_is_stopped_when_live_gets_busy_and_two_connections_are_the_most() {
+    let pair = Pair::make("stopped", &story(""));
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader';\n\\watch 0.02\n";
+    let counting = pair.live.start_script("app", count);
+    let (_stop, stopped) = watch::channel(false);
+    let options = Options { max_load: Some(2), filter: long_ones_slowed(30.0), ..only_big() };
+    let mut at = wire::begin(pair.live.port, pair.restored.port, "reader", options, stopped);
+    for _ in 0..3 {
+        pair.live.until("app", "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%width_bucket%' AND usename = 'reader' AND state = 'active'");
+        let busy = Busy::on(&pair.live);
+        at.until_note("sessions at work, more than 2: stopped reading there").await;
+        idle(&pair.live);
+        busy.end();
+    }
+    at.until_note("busy again and again: reading it in chunks").await;
+    let told = at.finish().await;
+    assert_eq!(told.table("big").counts, TRUTH);
+    let most = counting.output().lines().filter_map(|n| n.parse::<u32>().ok()).max();
+    assert_eq!(most, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_scan_is_stopped_when_live_answers_slowly() {
+    let pair = Pair::make("slow", &story(""));
+    let proxy = Proxy::before(pair.live.port, Duration::ZERO, 0, None).await;
+    for mode in [Mode::Auto, Mode::Logical] {
+        let (_stop, stopped) = watch::channel(false);
+        let options = Options { filter: long_ones_slowed(4.0), mode, ..only_big() };
+        let mut at = wire::begin(proxy.port, pair.restored.port, "reader", options, stopped);
+        // The watcher has looked once.
+        pair.live.until("app", "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%client backend%' AND usename = 'reader'");
+        proxy.set_delay(Duration::from_millis(300));
+        at.until_note("ms: stopped reading there").await;
+        proxy.set_delay(Duration::ZERO);
+        let told = at.finish().await;
+        assert_eq!(Counts { touched_same: 0, ..told.table("big").counts }, TRUTH, "{mode:?}");
+    }
+}
+
+/// The server itself sleeps within its scans; a second table of a session finds what the first left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_others_are_at_work_it_rests() {
+    let mut story = story("log_min_duration_statement = 0");
+    let setup = format!(
+        "{}; CREATE TABLE big_too AS TABLE big; ALTER TABLE big_too ADD PRIMARY KEY (id)",
+        story.setup
+    );
+    story.setup = &setup;
+    let pair = Pair::make("rests", &story);
+    let other = pair.live.start_script("app", "SELECT pg_sleep(600)");
+    pair.live.until("app", "SELECT count(*) = 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'");
+    for mode in [Mode::Auto, Mode::Logical] {
+        let rested = || pair.live.log().matches("drtui.rested").count();
+        let before = rested();
+        let told = wire::directly(&pair, Options { mode, ..Options::default() }).await;
+        assert_eq!(Counts { touched_same: 0, ..told.table("big").counts }, TRUTH, "{mode:?}");
+        assert_eq!(told.table("big_too").verdict, Verdict::Same, "{mode:?}: {:?}", told.outcome);
+        assert!(rested() > before, "{mode:?}");
+        let before = rested();
+        wire::directly(&pair, Options { mode, max_load: Some(0), ..Options::default() }).await;
+        assert_eq!(rested(), before, "{mode:?}: it rests though it must not");
+    }
+    other.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_budget_is_used_up_the_rest_is_said_to_be_unknown() {
+    let pair = Pair::make("budget", &story(""));
+    // The small table takes 1.2 s, which leaves 0.8 s for the large one.
+    let options = Options { budget: Some(Duration::from_secs(2)), filter: slowed(1.2), ..Options::default() };
+    let began = Instant::now();
+    let told = wire::directly(&pair, options).await;
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    let summary = told.outcome.as_ref().unwrap();
+    assert_eq!(told.table("little").verdict, Verdict::Same);
+    let why = &told.table("big").verdict;
+    assert!(matches!(why, Verdict::NotComparable { why } if why.contains("--budget")), "{why:?}");
+    assert!(summary.incomplete() && summary.advice == Advice::LookCloser, "{summary:?}");
+    idle(&pair.live);
+}

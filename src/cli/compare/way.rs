@@ -142,6 +142,7 @@ impl Environment {
             own_pod: args.separate_pod,
             local_port: None,
             incident: None,
+            unverified: false,
         };
         let mut wish = Wish::of(&request, &self.settings.tunnel, &self.target.environment);
         // Whoever stopped the service cannot go through its pod; the command line has said what it wants.

@@ -92,7 +92,7 @@ async fn a_busy_live_is_waited_for_before_anything_is_read() {
     let few = pieces() - before;
     let told = wire::directly(&pair, Options { chunk: Duration::from_millis(1), ..only_big() }).await;
     let many = pieces() - before - few;
-    assert!(few <= 3 && many > 10, "{few} and {many}");
+    assert!(few <= 2 && many >= few + 2, "{few} and {many}");
     assert_eq!(said(&told.tables), said(&calm.tables));
 }
 

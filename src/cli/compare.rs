@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
 use self::way::Ways;
+use super::tunnel::Signals;
 use super::{Global, out};
 use crate::compare::engine::{self, Job, Outcome};
 use crate::compare::model::{Event, Mode, Options};
@@ -157,12 +158,12 @@ fn code(report: &Report, differences_first: bool) -> ExitCode {
 
 async fn compare(global: &Global, args: &CompareArgs) -> Result<(Report, Outcome)> {
     let (stop, stopped) = watch::channel(false);
-    // From here on Ctrl-C ends in order: what was opened is closed.
+    // From here on whatever ends us ends in order: what was opened is closed.
+    let mut signals = Signals::new()?;
     let interrupted = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            // Whoever listens cancels on the servers; if nobody does, we are at the end.
-            let _ = stop.send(true);
-        }
+        signals.ended().await;
+        // Whoever listens cancels on the servers; if nobody does, we are at the end.
+        let _ = stop.send(true);
         std::future::pending::<()>().await;
     });
     let ways = Ways::open(global, args).await?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use color_eyre::eyre::{Result, WrapErr};
 use tokio::sync::watch;
 
+pub use self::child::Signals;
 use self::options::Plan;
 pub use self::options::TunnelArgs;
 use super::Global;
@@ -101,7 +102,7 @@ async fn work(plan: &Plan, quiet: bool) -> u8 {
     if plan.orphans {
         return orphans::run(&opener, plan).await;
     }
-    let mut signals = match child::Signals::new() {
+    let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
             say(false, &format!("drtui: cannot listen for signals: {error}"));
@@ -206,7 +207,7 @@ async fn narrate(mut news: watch::Receiver<Tunnel>, quiet: bool) {
 }
 
 /// Keeps local ports open until told to end, or until a tunnel ends by itself.
-async fn listen(open: &[Open], signals: &mut child::Signals, quiet: bool) -> u8 {
+async fn listen(open: &[Open], signals: &mut Signals, quiet: bool) -> u8 {
     for one in open {
         let now = one.now();
         let port = now.local_port.unwrap_or_default();

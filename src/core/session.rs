@@ -285,7 +285,8 @@ pub fn put_back(model: &Model, item: &Item) -> Option<Utc> {
             match &record.ended {
                 None => return None,
                 Some(end) if end.put_back => last = last.max(Some(end.at)),
-                Some(_) => {}
+                // Waived: not all of it is back.
+                Some(_) => return None,
             }
         }
     }

@@ -136,7 +136,8 @@ impl Environment {
             id: TunnelId(if server.is_none() { 1 } else { 2 }),
             backend: Backend::Postgres,
             which,
-            server: server.map(str::to_owned),
+            // By name: the app may have been led to another server since.
+            server: Some(server.unwrap_or(&self.target.server).to_owned()),
             database: None,
             app: DeploymentKey { namespace: self.target.namespace.clone(), name: self.target.app.clone() },
             own_pod: args.separate_pod,

@@ -51,7 +51,7 @@ pub const LOOK_AGAIN: &str = "SELECT pg_stat_clear_snapshot()::text";
 /// How busy the server is: other sessions at work, ours apart. Who may not see what others do (`pg_read_all_stats`) sees
 /// at least which of them look at rows.
 pub const LOAD: &str = "SELECT count(*)::int8 FROM pg_catalog.pg_stat_activity a
-    WHERE a.application_name <> 'drtui compare' AND a.pid <> pg_backend_pid() AND a.datid IS NOT NULL
+    WHERE a.application_name NOT LIKE 'drtui %' AND a.pid <> pg_backend_pid() AND a.datid IS NOT NULL
     AND CASE WHEN a.backend_type IS NULL THEN coalesce(a.backend_xid, a.backend_xmin) IS NOT NULL
       ELSE a.state = 'active' AND a.backend_type = 'client backend' END";
 

@@ -108,6 +108,7 @@ async fn live_buckets(
         let name = table.live.table();
         asking.tell.note(format!("{name}: live is busy again and again: reading it in chunks"));
     }
+    gentle::wait(asking).await?;
     let blocks = opened(asking, table).await?;
     let (mut from, mut found) = (0, Copied::default());
     while from < blocks {

@@ -72,11 +72,12 @@ pub fn run(global: &Global, args: &CockpitArgs) -> Result<ExitCode> {
         terminal::install_panic_hook();
         return runtime()?.block_on(replay::run(recording, args.screen.depth()));
     }
-    open(global.config.as_deref(), global, &args.screen)
+    open(global.config.as_deref(), global, &args.screen, false)
 }
 
-/// Opens the cockpit on a configuration (found in the usual places when `path` is `None`).
-pub fn open(path: Option<&Path>, global: &Global, args: &ScreenArgs) -> Result<ExitCode> {
+/// Opens the cockpit on a configuration (found in the usual places when `path` is `None`). `passing`: its world ends
+/// with it.
+pub fn open(path: Option<&Path>, global: &Global, args: &ScreenArgs, passing: bool) -> Result<ExitCode> {
     let config = Config::find(path)?;
     let env = global.env.as_deref();
     let target = config.target(env)?;
@@ -104,8 +105,15 @@ pub fn open(path: Option<&Path>, global: &Global, args: &ScreenArgs) -> Result<E
     paths::create_private(&incidents).wrap_err_with(|| format!("cannot make {}", incidents.display()))?;
     let _log = log()?;
     terminal::install_panic_hook();
-    let setup =
-        Setup { start, settings, incidents, record: args.record.clone(), depth: args.depth(), troubles };
+    let setup = Setup {
+        start,
+        settings,
+        incidents,
+        record: args.record.clone(),
+        depth: args.depth(),
+        troubles,
+        passing,
+    };
     let runtime = runtime()?;
     let code = runtime.block_on(runtime::run(setup));
     // Tasks that hang in a plugin or a dead connection must not keep the terminal waiting.

@@ -1,18 +1,24 @@
 //! `drtui incident`: list, show, verify and close incidents by their journals.
 
 use std::fmt::Write as _;
+use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use color_eyre::eyre::{Result, eyre};
+use color_eyre::eyre::{Result, WrapErr, eyre};
 use serde_json::json;
 
 use super::out;
 use crate::config::paths;
 use crate::domain::{clock, text::clean};
 use crate::incident::list::{self, Summary};
-use crate::incident::{Entry, Event, Journal, JournalError, State, store, words};
+use crate::incident::{Entry, Event, Journal, JournalError, Mark, State, store, words};
+
+/// Open items that are named before an incident is closed.
+const OPEN_SHOWN: usize = 10;
+/// Longest answer that is read, in bytes.
+const LINE_MAX: u64 = 4096;
 
 #[derive(Debug, Args)]
 pub struct IncidentArgs {
@@ -50,13 +56,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Close an incident; refused while something is to be put back
+    /// Close an incident: shows what is left and asks for its name; refused while something is to be put back
     Close {
         /// Incident id
         incident: String,
         /// How it ended, in a sentence
         #[arg(long, default_value = "closed from the command line")]
         summary: String,
+        /// Close without asking for its name, for scripts
+        #[arg(long)]
+        yes: bool,
         /// Close although something is not put back: why. Goes on record with your name
         #[arg(long = "override", value_name = "REASON")]
         reason: Option<String>,
@@ -69,7 +78,9 @@ pub fn run(args: IncidentArgs) -> Result<ExitCode> {
         Command::List { json } => show_list(&dir, json),
         Command::Show { incident, json, readable_part } => show(&dir, &incident, json, readable_part),
         Command::Verify { incident, head, json } => verify(&dir, &incident, head.as_deref(), json),
-        Command::Close { incident, summary, reason } => close(&dir, &incident, &summary, reason.as_deref()),
+        Command::Close { incident, summary, yes, reason } => {
+            close(&dir, &incident, &summary, yes, reason.as_deref())
+        }
     }
 }
 
@@ -140,7 +151,7 @@ fn told(path: &Path, entries: &[Entry], state: &State, damage: Option<&str>) -> 
     }
     let _ = writeln!(text, "{}", path.display());
     let _ = match &state.closed {
-        Some(c) => writeln!(text, "closed {} by {}", clock::both(c.at), clean(&c.who)),
+        Some(c) => writeln!(text, "closed {} by {}", clock::both_s(c.at), clean(&c.who)),
         None => writeln!(text, "open"),
     };
     for record in state.open_undo() {
@@ -157,8 +168,13 @@ fn told(path: &Path, entries: &[Entry], state: &State, damage: Option<&str>) -> 
     text.push('\n');
     for entry in entries {
         let what = words::words(&entry.event);
-        let _ =
-            writeln!(text, "{:>4}  {}  {}  {what}", entry.seq, clock::both(entry.at), clean(entry.author()));
+        let _ = writeln!(
+            text,
+            "{:>4}  {}  {}  {what}",
+            entry.seq,
+            clock::both_s(entry.at),
+            clean(entry.author())
+        );
     }
     text
 }
@@ -201,33 +217,80 @@ fn verify(dir: &Path, name: &str, head: Option<&str>, as_json: bool) -> Result<E
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn close(dir: &Path, name: &str, summary: &str, reason: Option<&str>) -> Result<ExitCode> {
+fn close(dir: &Path, name: &str, summary: &str, yes: bool, reason: Option<&str>) -> Result<ExitCode> {
     let path = list::locate(dir, name)?;
     let (mut journal, entries) = Journal::open(&path)?;
     let mut state = State::fold(&entries);
     if state.closed.is_some() {
         return Err(eyre!("{} is closed already", journal.id()));
     }
-    let who = store::who();
-    let open: Vec<(String, String)> =
-        state.open_undo().map(|l| (l.undo.id.clone(), words::captured(&l.undo))).collect();
     let reason = reason.map(str::trim).filter(|r| !r.is_empty());
-    if !open.is_empty() {
-        let Some(reason) = reason else {
-            let listed: String = open.iter().map(|(id, what)| format!("\n  {id}: {}", clean(what))).collect();
-            return Err(eyre!(
-                "{} has things to put back:{listed}\nput them back in the cockpit, or close with --override REASON",
-                journal.id()
-            ));
-        };
-        for (undo, _) in open {
-            let waived = Event::Waived { undo, reason: clean(reason) };
-            state.apply(&journal.append(waived, chrono::Utc::now(), &who)?);
-        }
+    if !state.can_close() && reason.is_none() {
+        return Err(eyre!(
+            "{}put these back in the cockpit, or close with --override REASON",
+            left(journal.id(), &state)
+        ));
+    }
+    if !yes && !agreed(journal.id(), &state)? {
+        return Err(eyre!("that is not its name: {} stays open, nothing was written", journal.id()));
+    }
+    let who = store::who();
+    let open: Vec<String> = state.open_undo().map(|l| l.undo.id.clone()).collect();
+    for (undo, reason) in open.into_iter().zip(std::iter::repeat(reason.unwrap_or_default())) {
+        let waived = Event::Waived { undo, reason: clean(reason) };
+        state.apply(&journal.append(waived, chrono::Utc::now(), &who)?);
     }
     let closed = journal.append(Event::Closed { summary: clean(summary) }, chrono::Utc::now(), &who)?;
     state.apply(&closed);
     let waived = state.ledger.iter().filter(|l| l.ended.as_ref().is_some_and(|e| !e.put_back)).count();
     out::text(&format!("{} closed by {who}; {waived} waived", journal.id()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What an incident leaves behind, a line each: what is not put back, changes nobody knows the end of, items not done.
+fn left(id: &str, state: &State) -> String {
+    let mut text = format!("{id} leaves:\n");
+    for l in state.open_undo() {
+        let _ = writeln!(text, "  NOT PUT BACK {}: {}", l.undo.id, clean(&words::captured(&l.undo)));
+    }
+    for action in state.actions.iter().filter(|a| a.is_uncertain()) {
+        let _ = writeln!(text, "  outcome unknown {}: {}", action.id, clean(&words::change(&action.action)));
+    }
+    let Some(plan) = &state.plan else {
+        text.push_str("  how many items were never answered is not known: the record has no plan\n");
+        return text;
+    };
+    let marked = |mark| plan.items.iter().filter(move |i| state.mark(&i.id) == mark);
+    let count = |mark| marked(mark).count();
+    let _ = writeln!(
+        text,
+        "  of {} items {} verified, {} only said done, {} overridden, {} open{}",
+        plan.items.len(),
+        count(Mark::Verified),
+        count(Mark::Said),
+        count(Mark::Overridden),
+        count(Mark::Open),
+        if count(Mark::Open) > 0 { ":" } else { "" }
+    );
+    for item in marked(Mark::Open).take(OPEN_SHOWN) {
+        let _ = writeln!(text, "    [ ] {}", clean(&item.title));
+    }
+    if let more @ 1.. = count(Mark::Open).saturating_sub(OPEN_SHOWN) {
+        let _ = writeln!(text, "    and {more} more");
+    }
+    text
+}
+
+/// Shows what is left and asks for the incident's name at the terminal.
+///
+/// # Errors
+/// Nobody is there to be asked.
+fn agreed(id: &str, state: &State) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Err(eyre!("{}nobody can be asked here: close with --yes", left(id, state)));
+    }
+    eprint!("{}Type its name to close it: ", left(id, state));
+    let mut typed = String::new();
+    io::stdin().lock().take(LINE_MAX).read_line(&mut typed).wrap_err("cannot read the answer")?;
+    Ok(typed.trim() == id)
 }

@@ -8,6 +8,7 @@ use super::overlays::palette::Palette;
 use super::overlays::{Overlay, open};
 use super::panes::replicas;
 use super::sense;
+use super::session;
 use super::tunnel;
 use crate::domain::{Deployment, DeploymentKey, Source, text};
 use crate::incident::fold::LedgerRecord;
@@ -201,9 +202,6 @@ fn scale_step(model: &Model, d: &Deployment, to: i32) -> Step {
         let then = if to == 0 { "pauses at 0, resumes above" } else { "steers again above 0" };
         notes.push(format!("autoscaler {} {}–{} {then}", hpa.name, hpa.min, hpa.max));
     }
-    if model.unwell(Source::Kubernetes) {
-        notes.push(format!("value is old: {}", model.standing(Source::Kubernetes)));
-    }
     Step {
         target: d.key.to_string(),
         old: format!("{}, {} ready", count(d.wanted), d.ready),
@@ -232,7 +230,13 @@ fn bookkeeping(model: &Model, d: &Deployment, to: i32) -> (Option<UndoKind>, Opt
 /// Opens the guard on these changes.
 pub fn ask(model: &mut Model, title: String, steps: Vec<Step>) {
     let typed = model.target.production.then(|| model.target.environment.clone());
-    open(model, Overlay::Guard(Guard::new(title, steps, typed)));
+    let warning = steps.iter().any(starts_service).then(|| session::before_reopening(model)).flatten();
+    open(model, Overlay::Guard(Guard { warning, ..Guard::new(title, steps, typed) }));
+}
+
+/// True if a step lets something run again that was stopped.
+fn starts_service(step: &Step) -> bool {
+    matches!(step.action, Action::Scale { from: 0, to, .. } if to > 0)
 }
 
 /// The person accepted: the world must still be as the dialog showed it, and we must still be armed.
@@ -382,14 +386,19 @@ pub fn acted(model: &mut Model, id: String, action: Action, outcome: Outcome) ->
             model.tell(Level::Error, text);
         }
     }
+    let done = matches!(outcome, Outcome::Done { .. });
+    let moved = done && matches!(action, Action::Scale { .. } | Action::SandboxDisaster { .. });
+    // What the service says now is what one wants to see: not what it said before.
+    let mut effects: Vec<Effect> = moved.then_some(Effect::RetryNow(Source::Web)).into_iter().collect();
     if model.session.is_none() || id == "d0" {
         model.pending.remove(&id);
-        return Vec::new();
+        return effects;
     }
     if let Some(pending) = model.pending.get_mut(&id) {
         pending.ended = true;
     }
-    vec![Effect::Journal(vec![Event::Finished { id, outcome }])]
+    effects.push(Effect::Journal(vec![Event::Finished { id, outcome }]));
+    effects
 }
 
 /// `:arm 15m`: allows changes for a bounded time.

@@ -183,7 +183,7 @@ pub const REGISTRY: &[Spec] = &[
     row(Command::Ledger, "ledger", "", &["L"], ALL, Danger::Safe, "undo ledger", "What was changed and must still be put back"),
     row(Command::Filter, "filter", "TEXT", &["/"], ALL, Danger::Safe, "filter", "Show only rows that match: words, !word, field:word"),
     row(Command::Copy, "copy", "", &["y"], ALL, Danger::Safe, "copy", "Copy the selected row's command or text"),
-    row(Command::Retry, "retry", "", &["r"], ALL, Danger::Safe, "", "Ask every failing source again now"),
+    row(Command::Retry, "retry", "", &["r"], ALL, Danger::Safe, "", "Ask every source again now"),
     row(Command::Messages, "messages", "", &["M"], ALL, Danger::Safe, "", "Messages so far"),
     row(Command::FocusChecklist, "checklist", "", &["1"], ALL, Danger::Safe, "", "Go to the checklist"),
     row(Command::FocusReplicas, "replicas", "", &["2"], ALL, Danger::Safe, "", "Go to the replicas"),

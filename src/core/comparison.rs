@@ -173,6 +173,11 @@ impl Comparison {
     /// One table was compared again, with more rows: at `now` (UTC).
     pub fn look_again(&mut self, id: TableId, rows: u32, now: Utc, mut result: Box<TableResult>) {
         let Some(table) = self.tables.get_mut(&id) else { return };
+        if let (Verdict::NotComparable { why }, Some(_)) = (&result.verdict, &table.result) {
+            // What was found stays, with its rows and their marks.
+            self.failed = Some((What::Rows { table: id, rows }, text::clean(why)));
+            return;
+        }
         table.rows_asked = Some(rows);
         let counts = |r: &TableResult| {
             format!("{} lost, {} changed, {} new", r.counts.lost, r.counts.changed, r.counts.new)

@@ -9,6 +9,8 @@ use crate::incident::{Action, Event};
 pub enum Effect {
     /// Create a journal whose first entry is this `Event::Opened`. Answer: `Msg::Opened`.
     OpenIncident(Event),
+    /// Look through the journals for an open incident once more. Answer: `Msg::Opened` or none, then `Msg::Looked`.
+    LookAgain,
     /// Append and fsync these events in order. Answer: `Msg::Journalled` or `Msg::JournalFailed`.
     Journal(Vec<Event>),
     /// Make the change. Only ever asked for after its intent is journalled. Answer: `Msg::Acted`.

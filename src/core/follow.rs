@@ -9,7 +9,7 @@ use super::panes::replicas;
 use super::pods;
 use super::sense;
 use super::session::{Session, contradiction};
-use super::world::Change;
+use super::world::{self, Change};
 use crate::domain::{Deployment, DeploymentKey, Phase, Source, Utc, Verdict};
 use crate::incident::fold::ActionRecord;
 use crate::incident::{Action, Event, Mark, Outcome};
@@ -39,7 +39,13 @@ pub fn on_news(model: &mut Model, changes: &[Change], news: &News) -> Vec<Effect
     events.extend(hidden_ends(model));
     events.extend(drifts(model, news.deployment.as_ref()));
     events.extend(resense(model));
-    if events.is_empty() { Vec::new() } else { vec![Effect::Journal(events)] }
+    let mut effects = if events.is_empty() { Vec::new() } else { vec![Effect::Journal(events)] };
+    // A deployment of the service has come to rest: its page says something else now.
+    let ours = |c: &Change| c.major && c.deployment.as_ref().is_some_and(|name| model.target.owns(name));
+    if changes.iter().any(ours) {
+        effects.push(Effect::RetryNow(Source::Web));
+    }
+    effects
 }
 
 /// A change is over and on record: the watch may have shown its end already.
@@ -58,15 +64,33 @@ fn observed(model: &mut Model, changes: &[Change]) -> Vec<Event> {
     let mut events = Vec::new();
     for change in changes.iter().filter(|c| c.major) {
         let ours = change.deployment.as_ref().is_none_or(|name| target.owns(name));
-        if !ours || !session.may_record(change) {
-            continue;
-        }
+        let Some(more) = ours.then(|| session.may_record(change)).flatten() else { continue };
         if let Some(kept) = world.changes.iter_mut().rev().find(|c| c.id == change.id) {
             kept.recorded = true;
         }
-        events.push(Event::Observed { what: change.what.clone(), source: change.source.word().to_owned() });
+        let who = if change.standing { format!("{} ", change.source.word()) } else { String::new() };
+        let what = format!("{who}{}{more}", change.what);
+        events.push(Event::Observed { what, source: change.source.word().to_owned() });
     }
     events
+}
+
+/// What does not answer and how the service is when the record begins: what came before is on no other line of it.
+pub fn at_opening(model: &Model) -> Event {
+    let mut parts: Vec<String> = Vec::new();
+    for source in Source::ALL.into_iter().filter(|s| model.unwell(*s)) {
+        let phase = model.world.phase(source).0;
+        let why = if phase.is_healthy() { "overdue".to_owned() } else { world::outage(phase) };
+        parts.push(format!("{} does not answer: {why}", source.word()));
+    }
+    if let Some(health) = &model.world.health.value {
+        let status = health.status.map_or_else(|| "no answer".to_owned(), |s| s.to_string());
+        parts.push(format!("the service is {} ({status})", health.word()));
+    }
+    if parts.is_empty() {
+        parts.push("nothing is known of the service yet".into());
+    }
+    Event::Observed { what: format!("at the opening {}", parts.join("; ")), source: "sources".into() }
 }
 
 /// The watch has shown a change of ours once the count is another one, or a list made after it shows the old one.
@@ -217,7 +241,7 @@ fn resense(model: &mut Model) -> Vec<Event> {
     }
     if let Some(mark) = model.away.bookmark.as_mut() {
         mark.sensing = false;
-        mark.changed.push(words.clone());
+        mark.sensed = Some(words.clone());
     }
     vec![Event::Observed { what: format!("sensed again: {words}"), source: "resume".into() }]
 }

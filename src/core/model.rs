@@ -6,6 +6,7 @@ use chrono::Duration;
 
 use super::comparison::Comparison;
 use super::layout::{self, Layout};
+use super::msg::Held;
 use super::overlays::Overlay;
 use super::panes::{PaneId, Panes};
 use super::session::Session;
@@ -48,7 +49,7 @@ pub struct Model {
     /// The open incident, if any.
     pub session: Option<Session>,
     /// Why no incident may be opened here: another cockpit holds the open one, or it is damaged.
-    pub held: Option<String>,
+    pub held: Option<Held>,
     /// True until the journals have been looked through for an open incident.
     pub looking: bool,
     /// Changes on their way, by action id.
@@ -64,6 +65,8 @@ pub struct Model {
     pub focus: PaneId,
     pub zoom: bool,
     pub overlays: Vec<Overlay>,
+    /// Typed into a prompt and not sent, by what it is about. In memory only.
+    pub drafts: BTreeMap<String, String>,
     pub messages: Vec<Message>,
     pub theme: String,
     pub themes: Vec<String>,
@@ -107,10 +110,14 @@ pub struct Away {
 /// What a person who was away needs to know to go on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bookmark {
+    /// The last key, or after a resume the last line on record.
     pub since: Utc,
     pub until: Utc,
+    pub resumed: bool,
     /// After a resume, until what changed meanwhile has been sensed.
     pub sensing: bool,
+    /// What that found.
+    pub sensed: Option<String>,
     pub last_done: Option<String>,
     pub current: Option<String>,
     pub changed: Vec<String>,
@@ -155,6 +162,7 @@ impl Model {
             focus: PaneId::Checklist,
             zoom: false,
             overlays: Vec::new(),
+            drafts: BTreeMap::new(),
             messages: Vec::new(),
             theme: start.theme,
             themes: start.themes,
@@ -188,6 +196,14 @@ impl Model {
         if self.messages.len() > MESSAGES_MAX {
             self.messages.remove(0);
         }
+    }
+
+    /// A small word, said anew and not once more if it was the last.
+    pub fn hint(&mut self, text: String) {
+        if self.messages.last().is_some_and(|last| last.text == text) {
+            self.messages.pop();
+        }
+        self.tell(Level::Info, text);
     }
 
     /// The message to show: the newest that is neither dismissed nor, unless it is an error, older than six seconds.
@@ -243,7 +259,9 @@ impl Model {
                 Phase::Loading | Phase::Live => {}
             }
         }
-        if super::tunnel::needs_a_second(self) || super::comparing::needs_a_second(self) {
+        // What is decided on shows its age to the second.
+        let deciding = matches!(self.overlays.last(), Some(Overlay::Answer(_) | Overlay::Guard(_)));
+        if deciding || super::tunnel::needs_a_second(self) || super::comparing::needs_a_second(self) {
             wake = wake.min(second);
         }
         wake
@@ -259,7 +277,8 @@ impl Model {
         let stale = Source::ALL.iter().filter(|s| self.unwell(**s)).count();
         let drill = if self.target.exercise { "EXERCISE " } else { "" };
         let tail = if stale > 0 { format!(" · {stale} stale") } else { String::new() };
-        format!("drtui {drill}{} {}{tail}", self.target.service, self.target.environment)
+        let held = if self.held.is_some() { "HELD ELSEWHERE " } else { "" };
+        format!("drtui {held}{drill}{} {}{tail}", self.target.service, self.target.environment)
     }
 
     /// True if a source has failed, or has not been heard of for longer than it should.

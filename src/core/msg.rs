@@ -11,6 +11,17 @@ use super::overlays::query::Reply;
 use crate::domain::{Update, Utc};
 use crate::incident::{Action, Entry, Outcome};
 
+/// An open incident that is not this cockpit's to write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its id.
+    pub incident: String,
+    /// In few words: `held by ada@night pid 4711 since 09:41 GMT`, or what is wrong with its journal.
+    pub state: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
 /// One happening. Time enters only as [`Msg::Tick`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "msg", rename_all = "snake_case")]
@@ -25,7 +36,7 @@ pub enum Msg {
     Opened { entries: Vec<Entry>, resumed: bool, notes: Vec<String> },
     /// The journals have been looked through for an open incident of this target. `held`: there is one, and another
     /// cockpit writes it, or it cannot be read.
-    Looked { held: Option<String> },
+    Looked { held: Option<Held> },
     /// These entries are on disk (fsynced).
     Journalled { entries: Vec<Entry> },
     /// The journal could not take what was asked; nothing that depended on it was done.

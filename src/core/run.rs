@@ -12,12 +12,16 @@ use super::overlays::opening::Opening;
 use super::overlays::palette::Palette;
 use super::overlays::prompt::{Kind, Prompt};
 use super::overlays::reader::{Page, Reader};
-use super::overlays::{self, Overlay, open};
+use super::overlays::{self, Overlay, ask, open};
 use super::panes::{self, PaneId, checklist};
+use super::sense;
 use super::session;
 use super::tunnel;
 use crate::domain::{Source, clock, text};
 use crate::incident::{Event, Mark};
+
+/// What was heard that lately is not asked for again.
+const FRESH: chrono::Duration = chrono::Duration::seconds(5);
 
 /// Runs a command of the registry; `argument` is what was typed after its name.
 pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
@@ -41,7 +45,7 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         Command::Theme => theme(model, argument),
         Command::Mark => model.panes.replicas.toggle_mark(),
         Command::MarkAll => mark_all(model),
-        Command::Answer => answer(model),
+        Command::Answer => return answer(model),
         Command::Details => {
             if let Some(id) = checklist::selected(model).map(|i| i.id.clone()) {
                 overlays::reader::details(model, &id);
@@ -64,7 +68,7 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
             return tunnel::run(model, command, argument);
         }
         Command::Disaster => act::disaster(model, argument),
-        Command::Incident => incident(model),
+        Command::Incident => return incident(model),
         Command::Note => return note(model, argument),
         Command::UpdateSent => return update_sent(model),
         Command::UpdateNotSent => return update_not_sent(model),
@@ -144,15 +148,22 @@ fn mark_all(model: &mut Model) {
     }
 }
 
-fn answer(model: &mut Model) {
-    let Some(item) = checklist::selected(model).cloned() else { return };
+/// An answer rests on what its source says now: it is asked again if it was not heard for a few seconds.
+fn answer(model: &mut Model) -> Vec<Effect> {
+    let Some(item) = checklist::selected(model).cloned() else { return Vec::new() };
     if model.session.is_none() {
         model.tell(Level::Warning, "Answers go on record: open an incident first (i).");
     } else if checklist::mark(model, &item.id) == Mark::Open {
+        let old = sense::source(model, &item).filter(|source| {
+            let (phase, as_of, ..) = model.world.phase(*source);
+            phase.is_healthy() && as_of.is_some_and(|at| model.now - at > FRESH)
+        });
         open(model, Overlay::Answer(Answer { item: item.id }));
+        return old.map(Effect::RetryNow).into_iter().collect();
     } else {
         model.tell(Level::Info, "Already answered: v shows the evidence, x opens it again.");
     }
+    Vec::new()
 }
 
 fn reopen(model: &mut Model) {
@@ -160,7 +171,7 @@ fn reopen(model: &mut Model) {
     if checklist::mark(model, &item.id) == Mark::Open {
         model.tell(Level::Info, "This item is open.");
     } else {
-        open(model, Overlay::Prompt(Prompt::new(Kind::Reopen { item: item.id, title: item.title })));
+        ask(model, Kind::Reopen { item: item.id, title: item.title });
     }
 }
 
@@ -186,19 +197,22 @@ fn restore(model: &mut Model) -> Vec<Effect> {
     act::restore(model, (!marked.is_empty()).then_some(marked.as_slice()))
 }
 
-fn incident(model: &mut Model) {
+fn incident(model: &mut Model) -> Vec<Effect> {
     match &model.session {
         Some(session) => {
             let id = session.state.facts.as_ref().map(|f| f.incident.clone()).unwrap_or_default();
             model.tell(Level::Info, format!("Incident {id} is open. :close ends it."));
         }
-        None if model.held.is_some() => {
-            let why = model.held.clone().unwrap_or_default();
-            model.tell(Level::Error, format!("No second incident is opened beside it: {why}"));
-        }
         None if model.looking => model.tell(Level::Warning, "Still looking for an open incident: a moment."),
+        None if model.held.is_some() => {
+            // Never a second incident beside it; it may be free by now.
+            model.looking = true;
+            model.tell(Level::Info, "Looking whether the incident is still held elsewhere…");
+            return vec![Effect::LookAgain];
+        }
         None => open(model, Overlay::Opening(Opening { field: 1, ..Opening::default() })),
     }
+    Vec::new()
 }
 
 fn note(model: &mut Model, argument: &str) -> Vec<Effect> {
@@ -210,7 +224,7 @@ fn note(model: &mut Model, argument: &str) -> Vec<Effect> {
         .then(|| checklist::selected(model).map(|i| i.id.clone()))
         .flatten();
     if argument.is_empty() {
-        open(model, Overlay::Prompt(Prompt::new(Kind::Note(item))));
+        ask(model, Kind::Note(item));
         return Vec::new();
     }
     vec![Effect::Journal(vec![Event::Noted { text: text::redact(&text::clean(argument)), item: None }])]
@@ -242,7 +256,7 @@ fn close(model: &mut Model) {
         None => model.tell(Level::Info, "No incident is open."),
         Some(0) if model.pending.is_empty() => {
             let left = left_undone(model);
-            open(model, Overlay::Prompt(Prompt::new(Kind::Close { left })));
+            ask(model, Kind::Close { left });
         }
         Some(0) => model.tell(Level::Warning, "A change is still on its way: wait for it."),
         Some(n) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::core::comparison::Stage;
 use crate::core::model::Model;
 use crate::core::panes::compare_past;
-use crate::domain::{Deployment, DeploymentKey, Phase, Sensed, ServerClass, Source, Verdict};
+use crate::domain::{Deployment, DeploymentKey, Sensed, ServerClass, Source, Verdict};
 use crate::runbook::{Compare, Expect, Item, Probe, Scope, Value, Which};
 
 /// A probe's bare answer.
@@ -24,9 +24,7 @@ pub fn sense(model: &Model, item: &Item) -> Option<Sensed> {
     let (answer, words, source) = ask(model, probe);
     let (as_of, label, unwell) = match source {
         Some(source) => {
-            let (phase, as_of, _, _) = model.world.phase(source);
-            // An open watch confirms its value all the time, without a word.
-            let as_of = if *phase == Phase::Live { Some(model.now) } else { as_of };
+            let (_, as_of, _, _) = model.world.phase(source);
             (as_of, source.word().to_owned(), model.unwell(source))
         }
         None => (Some(model.now), "undo ledger".to_owned(), false),
@@ -34,6 +32,11 @@ pub fn sense(model: &Model, item: &Item) -> Option<Sensed> {
     // An old value proves nothing: the source could have moved on unseen.
     let verdict = if unwell { Verdict::Unknown } else { judge(model, probe, item.verify.as_ref(), &answer) };
     Some(Sensed { value: words, source: label, as_of, verdict })
+}
+
+/// Whom the item's probe asks, if that is a source of data.
+pub fn source(model: &Model, item: &Item) -> Option<Source> {
+    ask(model, item.sense.as_ref()?).2
 }
 
 /// What the item's probe must show, in words; `None` where nothing is expected.
@@ -78,7 +81,8 @@ fn gone(model: &Model, scope: &Scope) -> Vec<DeploymentKey> {
     open_in_scope(model, scope).into_iter().filter(|key| !map.contains_key(key)).collect()
 }
 
-fn covers(model: &Model, scope: &Scope, name: &str) -> bool {
+/// True if a scope takes in the deployment of this name.
+pub fn covers(model: &Model, scope: &Scope, name: &str) -> bool {
     let app = model.target.app.as_str();
     model.target.owns(name)
         && match scope {

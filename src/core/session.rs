@@ -1,6 +1,7 @@
 //! The open incident as the cockpit follows it: its journal's entries, what they add up to, and what is captured
 //! and contradicted. `follow` says what news make of it.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Duration;
@@ -8,7 +9,7 @@ use chrono::Duration;
 use super::model::Model;
 use super::sense;
 use super::world::Change;
-use crate::domain::{DeploymentKey, Utc, Verdict};
+use crate::domain::{DeploymentKey, Source, Utc, Verdict};
 use crate::incident::fold::{ActionRecord, LedgerRecord};
 use crate::incident::{Action, Entry, Event, Mark, Outcome, PlannedItem, State};
 use crate::runbook::{Do, Item, Runbook};
@@ -20,7 +21,7 @@ pub const UPDATE_NOT_SENT: &str = "No update was sent: the last record of one is
 /// Time between two updates of a high-risk incident (incident playbook, `platform.md` §12).
 pub const UPDATE_EVERY: Duration = Duration::minutes(30);
 
-/// Changes of one deployment that go on record in ten minutes.
+/// Changes of one thing that go on record in ten minutes.
 const FLAPS_MAX: u32 = 10;
 
 /// An open incident.
@@ -34,7 +35,7 @@ pub struct Session {
     ending: BTreeSet<String>,
     /// Actions whose end a stop or crash hid, until the watch tells.
     hidden: BTreeSet<String>,
-    /// Changes of each deployment that went on record: since when, and how many.
+    /// Changes of each deployment and source that went on record: since when, and how many.
     flaps: BTreeMap<String, (Utc, u32)>,
     next_action: u64,
     next_undo: u64,
@@ -161,16 +162,22 @@ impl Session {
         }
     }
 
-    /// Whether one more change of a deployment goes on record: ten in ten minutes at most; the
-    /// timeline shows the others as news.
-    pub fn may_record(&mut self, change: &Change) -> bool {
-        let Some(name) = &change.deployment else { return true };
-        let (since, count) = self.flaps.entry(name.clone()).or_insert((change.at, 0));
+    /// Whether one more change goes on record, and what to add to its words: of a deployment, of how a source stands and
+    /// of the service's page ten in ten minutes at most; the timeline shows the others as news.
+    pub fn may_record(&mut self, change: &Change) -> Option<&'static str> {
+        let flaps = change.standing || change.source == Source::Web;
+        let about = change.deployment.clone().or_else(|| flaps.then(|| change.source.word().to_owned()));
+        let Some(about) = about else { return Some("") };
+        let (since, count) = self.flaps.entry(about).or_insert((change.at, 0));
         if change.at - *since > Duration::minutes(10) {
             (*since, *count) = (change.at, 0);
         }
         *count += 1;
-        *count <= FLAPS_MAX
+        match (*count).cmp(&FLAPS_MAX) {
+            Ordering::Less => Some(""),
+            Ordering::Equal => Some("; this goes up and down: no more of it on record for a while"),
+            Ordering::Greater => None,
+        }
     }
 
     /// When stakeholders were last updated (UTC), as far as nobody took it back.
@@ -238,6 +245,53 @@ pub fn contradiction(model: &Model, item: &Item) -> Option<String> {
         return None;
     }
     sense::sense(model, item).filter(|s| s.verdict == Verdict::Fail).map(|s| s.value)
+}
+
+/// What the runbook wants done before the service may run again and is not, in words: until then nobody has said that
+/// its data are right.
+pub fn before_reopening(model: &Model) -> Option<String> {
+    let (session, runbook) = (model.session.as_ref()?, model.runbook()?);
+    let reopens = |item: &&Item| matches!(item.action, Some(Do::Restore { .. }));
+    let reopening = runbook.items().position(|i| reopens(&i))?;
+    let open = |item: &&Item| session.state.mark(&item.id) == Mark::Open;
+    let left = runbook.items().take(reopening).filter(open).count();
+    (left > 0).then(|| {
+        format!(
+            "DATA NOT RESTORED, says the checklist: {left} of {reopening} items before the restart are open. \
+             The service would run on the data as they are."
+        )
+    })
+}
+
+/// How many answered items the sensors contradict now.
+pub fn to_look_at_again(model: &Model) -> usize {
+    if model.session.is_none() {
+        return 0;
+    }
+    model.runbook().map_or(0, |r| r.items().filter(|i| contradiction(model, i).is_some()).count())
+}
+
+/// When the last of what the item changed was put back (UTC), if all of it is: its mark then speaks of the past.
+pub fn put_back(model: &Model, item: &Item) -> Option<Utc> {
+    let session = model.session.as_ref()?;
+    let (Some(Do::Scale { scope, .. }), false) = (&item.action, session.state.mark(&item.id) == Mark::Open)
+    else {
+        return None;
+    };
+    let mut last = None;
+    for record in &session.state.ledger {
+        let captured = record.undo.kind.replicas();
+        if captured.is_some_and(|(deployment, _)| sense::covers(model, scope, &deployment.name)) {
+            match &record.ended {
+                None => return None,
+                Some(end) if end.put_back => last = last.max(Some(end.at)),
+                // Waived: not all of it is back.
+                Some(_) => return None,
+            }
+        }
+    }
+    // An answer given after that speaks of the world as it is since.
+    last.filter(|at| session.state.answers.get(&item.id).is_some_and(|answer| answer.at <= *at))
 }
 
 /// True once the incident puts things back, for items that come before the one that does: what they made true is

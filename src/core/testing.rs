@@ -6,6 +6,7 @@ pub mod compared;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::{Model, Start};
+use super::msg::Held;
 use super::{Effect, Msg, update};
 use crate::domain::{
     Backend, Deployment, DeploymentKey, Health, Hpa, Method, Orphan, Phase, Server, ServerClass, Source,
@@ -186,8 +187,10 @@ pub fn key(name: &str) -> KeyEvent {
 #[derive(Debug)]
 pub struct Kit {
     pub model: Model,
-    /// Effects that were not answered by the kit: changes, copies, retries.
+    /// Effects that were not answered by the kit: changes, copies.
     pub effects: Vec<Effect>,
+    /// Sources that were to be asked at once.
+    pub asked: Vec<Source>,
     /// False: the journal refuses.
     pub journal_works: bool,
     /// True: the journal is slow, and what it says waits for [`Kit::journal_says`].
@@ -203,6 +206,7 @@ impl Kit {
         Kit {
             model: Model::new(start()),
             effects: Vec::new(),
+            asked: Vec::new(),
             journal_works: true,
             journal_waits: false,
             waiting: Vec::new(),
@@ -224,6 +228,18 @@ impl Kit {
         });
         kit.news(Update::Servers { all: vec![server("s189p01-rsm-pd-pg", ServerClass::Live, "Ready")] });
         kit.health(200);
+        kit
+    }
+
+    /// A second cockpit, while another has the incident.
+    pub fn held() -> Kit {
+        let mut kit = Kit::live();
+        let held = Held {
+            incident: "2026-11-20-0941-rsm-production-loss-of-data".into(),
+            state: "held by bea@bastion pid 4711 since 09:41 GMT".into(),
+            advice: "Its marks are there. Work there, or end that cockpit: i then takes it over here.".into(),
+        };
+        kit.send(Msg::Looked { held: Some(held) });
         kit
     }
 
@@ -264,6 +280,7 @@ impl Kit {
                 let said = Msg::Journalled { entries };
                 if self.journal_waits { self.waiting.push(said) } else { self.send(said) }
             }
+            Effect::RetryNow(source) => self.asked.push(source),
             other => self.effects.push(other),
         }
     }

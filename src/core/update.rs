@@ -3,6 +3,7 @@
 use crossterm::event::{Event as Input, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 
 use super::act;
+use super::command;
 use super::comparing;
 use super::effect::Effect;
 use super::follow::{self, News};
@@ -15,7 +16,7 @@ use super::panes::{self, checklist};
 use super::run::run;
 use super::session::{self, Session};
 use super::tunnel;
-use crate::domain::{Update, Utc, clock, text};
+use crate::domain::{Phase, Update, Utc, clock, text};
 use crate::incident::{Entry, Event, Mark};
 
 /// After this long without a key the person counts as away.
@@ -32,9 +33,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::News { update, at } => on_news(model, update, at),
         Msg::Looked { held } => {
             model.looking = false;
-            if let Some(why) = &held {
-                model.tell(Level::Error, why.clone());
-            }
+            // The header and the checklist say it for as long as it is so.
             model.held = held;
             Vec::new()
         }
@@ -112,8 +111,21 @@ fn on_news(model: &mut Model, update: Update, at: Utc) -> Vec<Effect> {
         // What was asked for just now is what the next key is about.
         model.panes.tunnels.selected = Some(panes::tunnels::Row::Tunnel(tunnel.id));
     }
+    tell_sign_in(model, &update);
     let changes = model.world.apply(update, at);
     follow::on_news(model, &changes, &news)
+}
+
+/// The command that signs in, whole: no line of a pane may have room for it.
+fn tell_sign_in(model: &mut Model, update: &Update) {
+    let Update::Standing { source, phase: Phase::AuthExpired { why, fix }, .. } = update else { return };
+    if !matches!(model.world.phase(*source).0, Phase::AuthExpired { .. }) {
+        let who = source.word();
+        model.tell(
+            Level::Warning,
+            format!("{who}: sign in again with `{fix}` (Ctrl-Z, fg), then r. It said: {why}"),
+        );
+    }
 }
 
 fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<String>) -> Vec<Effect> {
@@ -128,13 +140,17 @@ fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<Stri
     select_current(model);
     if !resumed {
         model.tell(Level::Info, format!("Incident {id} is open and on record."));
-        return model.runbook().map(session::plan).map(|e| Effect::Journal(vec![e])).into_iter().collect();
+        let plan = model.runbook().map(session::plan);
+        return vec![Effect::Journal(plan.into_iter().chain([follow::at_opening(model)]).collect())];
     }
     model.tell(
         Level::Warning,
         format!("Resumed incident {id}. Read-only. What was said done is being sensed again."),
     );
     bookmark(model, model.session.as_ref().and_then(|s| s.state.last_at).unwrap_or(model.now));
+    if let Some(mark) = model.away.bookmark.as_mut() {
+        mark.resumed = true;
+    }
     let mut notes = notes;
     if uncertain > 0 {
         notes.push(format!("{} without an outcome on record", text::counted(uncertain, "change")));
@@ -144,7 +160,10 @@ fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<Stri
     events.extend(
         model.session.as_ref().filter(|s| s.state.plan.is_none()).and(model.runbook()).map(session::plan),
     );
-    vec![Effect::Journal(events)]
+    // Whoever takes it over late has heard the sources already: what can be sensed again is sensed now.
+    let mut effects = vec![Effect::Journal(events)];
+    effects.extend(follow::on_news(model, &[], &News::default()));
+    effects
 }
 
 /// What to say if the incident's runbook is not the one it was opened with.
@@ -242,7 +261,8 @@ fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
         }
         Input::FocusGained => {
             if let Some(since) = model.away.unfocused.take().filter(|s| model.now - *s >= AWAY) {
-                bookmark(model, since);
+                bookmark(model, since.min(model.away.last_input));
+                model.away.last_input = model.now;
             }
             Vec::new()
         }
@@ -274,12 +294,17 @@ fn here(model: &mut Model) {
 
 fn bookmark(model: &mut Model, since: Utc) {
     let Some(session) = &model.session else { return };
+    // What nobody has put away yet was not read: it goes on and does not begin anew.
+    let before = model.away.bookmark.take();
+    let since = before.as_ref().map_or(since, |b| b.since.min(since));
     let title = |id: &String| session.state.answers.get(id).map(|a| format!("{} {}", a.mark.sign(), a.title));
     let changed = model.world.changes.iter().filter(|c| c.at >= since);
     model.away.bookmark = Some(Bookmark {
         since,
         until: model.now,
+        resumed: before.as_ref().is_some_and(|b| b.resumed),
         sensing: session.resense,
+        sensed: before.and_then(|b| b.sensed),
         last_done: session.state.last_answered.as_ref().and_then(title),
         current: checklist::current(model).map(|i| i.title.clone()),
         changed: changed
@@ -309,7 +334,12 @@ fn on_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     }
     let effects = match keymap::command(key, model.focus) {
         Some(command) => run(model, command, ""),
-        None => Vec::new(),
+        None => {
+            if let Some(name) = keymap::name(key) {
+                model.hint(format!("{} means nothing here: ? shows the keys.", command::label(&name)));
+            }
+            Vec::new()
+        }
     };
     settle(model);
     effects

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::{
     Deployment, DeploymentKey, Health, Metrics, Orphan, Phase, Remote, Server, Source, Tunnel, TunnelId,
-    TunnelPod, TunnelState, Update, Utc,
+    TunnelPod, TunnelState, Update, Utc, clock,
 };
 
 /// How many changes are remembered for the timeline.
@@ -38,6 +38,8 @@ pub struct Change {
     pub what: String,
     /// The deployment it is about, by name.
     pub deployment: Option<String>,
+    /// How we stand with the source, and not what it says.
+    pub standing: bool,
     /// Belongs on the record of an open incident.
     pub major: bool,
     /// Went on record: the timeline shows the record's line instead.
@@ -77,6 +79,7 @@ impl World {
                 self.stand(source, phase, next_try, at, &mut changes)
             }
             Update::Deployments { all } => self.deployments_listed(all, at, &mut changes),
+            Update::Heard { source } => self.heard(source, at),
             Update::DeploymentChanged { deployment } => self.deployment_changed(deployment, at, &mut changes),
             Update::DeploymentGone { key } => {
                 if let Some(map) = self.deployments.value.as_mut()
@@ -89,7 +92,6 @@ impl World {
                         true,
                     ));
                 }
-                self.deployments.confirm(at);
             }
             Update::Servers { all } => self.servers_listed(all, at, &mut changes),
             Update::Metrics { server, metrics } => {
@@ -116,17 +118,20 @@ impl World {
     }
 
     fn stand(&mut self, source: Source, phase: Phase, next_try: Option<Utc>, at: Utc, out: &mut Vec<Change>) {
-        let was = self.phase(source).0.clone();
+        let (was, _, since, _) = self.phase(source);
+        let (was, since) = (was.clone(), since);
         match source {
             Source::Kubernetes => self.deployments.stand(phase.clone(), next_try, at),
             Source::Azure => self.servers.stand(phase.clone(), next_try, at),
             Source::Monitor => self.metrics.stand(phase.clone(), next_try, at),
             Source::Web => self.health.stand(phase.clone(), next_try, at),
         }
-        if was.is_healthy() && !phase.is_healthy() {
-            out.push(change(at, source, format!("does not answer: {}", trouble(&phase)), false));
+        if (was.is_healthy() || was == Phase::Loading) && !phase.is_healthy() && phase != Phase::Loading {
+            let what = format!("does not answer: {}", outage(&phase));
+            out.push(Change { standing: true, ..change(at, source, what, true) });
         } else if phase.is_healthy() && !was.is_healthy() && was != Phase::Loading {
-            out.push(change(at, source, "answers again".to_owned(), false));
+            let after = since.map_or_else(String::new, |since| format!(" after {}", clock::span(at - since)));
+            out.push(Change { standing: true, ..change(at, source, format!("answers again{after}"), true) });
         }
     }
 
@@ -157,8 +162,17 @@ impl World {
         if let Some(was) = map.get(&deployment.key) {
             note_deployment(was, &deployment, at, out);
         }
+        // A change may come from a pod: only the watch of deployments says as of when their counts are true.
         map.insert(deployment.key.clone(), deployment);
-        self.deployments.confirm(at);
+    }
+
+    fn heard(&mut self, source: Source, at: Utc) {
+        match source {
+            Source::Kubernetes => self.deployments.confirm(at),
+            Source::Azure => self.servers.confirm(at),
+            Source::Monitor => self.metrics.confirm(at),
+            Source::Web => self.health.confirm(at),
+        }
     }
 
     fn servers_listed(&mut self, all: Vec<Server>, at: Utc, out: &mut Vec<Change>) {
@@ -237,6 +251,14 @@ pub fn trouble(phase: &Phase) -> String {
     }
 }
 
+/// The reason in a phase as it goes on record: without the command that signs in, whose arguments are nobody's business.
+pub fn outage(phase: &Phase) -> String {
+    match phase {
+        Phase::AuthExpired { why, .. } => format!("sign in again: {why}"),
+        other => trouble(other),
+    }
+}
+
 /// The kind of trouble in a phase: `refused`, `error 503`, `sign in`. The whole reason is [`trouble`]'s.
 pub fn trouble_short(phase: &Phase) -> String {
     match phase {
@@ -246,14 +268,14 @@ pub fn trouble_short(phase: &Phase) -> String {
             let kind = why.split([':', ',']).next().unwrap_or(why);
             kind.trim_start_matches("Connection ").trim_start_matches("connection ").to_owned()
         }
-        Phase::AuthExpired { .. } => "sign in".into(),
+        Phase::AuthExpired { .. } => "sign in (M)".into(),
         Phase::Denied { .. } => "not allowed".into(),
         Phase::Loading | Phase::Live | Phase::Polling { .. } => trouble(phase),
     }
 }
 
 fn change(at: Utc, source: Source, what: String, major: bool) -> Change {
-    Change { id: 0, at, source, what, deployment: None, major, recorded: false }
+    Change { id: 0, at, source, what, deployment: None, standing: false, major, recorded: false }
 }
 
 fn note_deployment(was: &Deployment, now: &Deployment, at: Utc, out: &mut Vec<Change>) {

@@ -16,6 +16,11 @@ pub fn london_hms(at: Utc) -> String {
     at.with_timezone(&London).format("%H:%M:%S").to_string()
 }
 
+/// `14:03:09 BST`: the wall clock in London, to the second.
+pub fn london_s(at: Utc) -> String {
+    at.with_timezone(&London).format("%H:%M:%S %Z").to_string()
+}
+
 /// `BST` or `GMT`: what London's clocks show at `at`.
 pub fn london_zone(at: Utc) -> String {
     at.with_timezone(&London).format("%Z").to_string()
@@ -46,6 +51,11 @@ pub fn both(at: Utc) -> String {
     format!("{} / {}", london_day(at), utc_hm(at))
 }
 
+/// `20 Nov 14:03:09 GMT / 14:03:09 UTC`: the same to the second, where an instant is compared with others.
+pub fn both_s(at: Utc) -> String {
+    format!("{} / {}", london_day_s(at), at.format("%H:%M:%S UTC"))
+}
+
 /// London's date at `at`.
 pub fn london_date(at: Utc) -> chrono::NaiveDate {
     at.with_timezone(&London).date_naive()
@@ -56,9 +66,14 @@ pub fn london_day(at: Utc) -> String {
     at.with_timezone(&London).format("%d %b %H:%M %Z").to_string()
 }
 
-/// `20 Nov 14:03 UTC`.
-pub fn utc_day(at: Utc) -> String {
-    at.format("%d %b %H:%M UTC").to_string()
+/// `20 Nov 14:03:09 GMT`.
+pub fn london_day_s(at: Utc) -> String {
+    at.with_timezone(&London).format("%d %b %H:%M:%S %Z").to_string()
+}
+
+/// `20 Nov 14:03:09 UTC`.
+pub fn utc_day_s(at: Utc) -> String {
+    at.format("%d %b %H:%M:%S UTC").to_string()
 }
 
 /// A duration in the fewest words that still tell: `0 s`, `42 s`, `3 m`, `2 h 05 m`, `4 d 3 h`.

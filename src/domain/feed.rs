@@ -66,6 +66,10 @@ pub enum Update {
     Deployments {
         all: Vec<Deployment>,
     },
+    /// A watched source spoke, and what is known of it is true as of then: an event, a bookmark, a watch taken up.
+    Heard {
+        source: Source,
+    },
     DeploymentChanged {
         deployment: Deployment,
     },
@@ -101,6 +105,7 @@ pub enum Update {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Slot {
     Standing(Source),
+    Heard(Source),
     Deployments,
     Deployment(DeploymentKey),
     Servers,
@@ -115,6 +120,7 @@ impl Update {
     pub fn slot(&self) -> Slot {
         match self {
             Update::Standing { source, .. } => Slot::Standing(*source),
+            Update::Heard { source } => Slot::Heard(*source),
             Update::Deployments { .. } => Slot::Deployments,
             Update::DeploymentChanged { deployment } => Slot::Deployment(deployment.key.clone()),
             Update::DeploymentGone { key } => Slot::Deployment(key.clone()),
@@ -130,7 +136,7 @@ impl Update {
     /// The source that this update speaks for.
     pub fn source(&self) -> Source {
         match self {
-            Update::Standing { source, .. } => *source,
+            Update::Standing { source, .. } | Update::Heard { source } => *source,
             Update::Deployments { .. }
             | Update::DeploymentChanged { .. }
             | Update::DeploymentGone { .. }

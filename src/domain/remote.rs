@@ -10,7 +10,7 @@ use super::{Fault, Utc};
 pub enum Phase {
     /// Nothing has arrived yet.
     Loading,
-    /// A watch is open: the value is as the source last said it.
+    /// A watch is open: the value is as the source last said it, which may be a while ago.
     Live,
     /// Asked for every `every_s` seconds.
     Polling { every_s: u32 },
@@ -34,7 +34,7 @@ impl Phase {
 pub struct Remote<T> {
     /// Last good value; `None` until the first answer.
     pub value: Option<T>,
-    /// When the source last confirmed the value (UTC).
+    /// When the source was last heard to say the value (UTC): never later, however well we stand with it.
     pub as_of: Option<Utc>,
     #[serde(flatten)]
     pub phase: Phase,

@@ -20,7 +20,7 @@ pub struct Sensed {
     pub value: String,
     /// Where it comes from: `kubernetes watch`.
     pub source: String,
-    /// When the source last confirmed it (UTC); `None` if never.
+    /// When the source was last heard to say it (UTC); `None` if never.
     pub as_of: Option<Utc>,
     pub verdict: Verdict,
 }

@@ -70,9 +70,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// The restore window at `now` in UTC: from Azure's earliest date to five minutes ago (`apis.md` §1.4).
-    pub fn restore_window(&self, now: Utc) -> Option<(Utc, Utc)> {
-        let latest = now - chrono::Duration::minutes(5);
+    /// The restore window in UTC as Azure told at `told`: from its earliest date to five minutes before (`apis.md` §1.4).
+    /// What came later is known only when Azure speaks again.
+    pub fn restore_window(&self, told: Utc) -> Option<(Utc, Utc)> {
+        let latest = told - chrono::Duration::minutes(5);
         self.earliest_restore.filter(|e| *e <= latest).map(|e| (e, latest))
     }
 }

@@ -37,6 +37,8 @@ pub enum JournalError {
     BadId { id: String, max: usize },
     #[error("no incident `{id}` in {}; `drtui incident list` shows what there is", .dir.display())]
     NotFound { id: String, dir: PathBuf },
+    #[error("`{name}` begins {} incidents, say more of one: {}", .found.len(), .found.join(", "))]
+    Ambiguous { name: String, found: Vec<String> },
     #[error("cannot write this entry as JSON: {0}")]
     Encode(#[from] serde_json::Error),
 }

@@ -76,10 +76,10 @@ pub fn list(dir: &Path) -> Result<Vec<Summary>, JournalError> {
     Ok(paths.iter().map(|p| summary(p)).collect())
 }
 
-/// The journal that `name` means: a file, or the id of an incident in `dir`.
+/// The journal that `name` means: a file, or the id of an incident in `dir`, or what only one id there begins with.
 ///
 /// # Errors
-/// [`JournalError::NotFound`] if there is neither.
+/// [`JournalError::NotFound`] if there is neither, [`JournalError::Ambiguous`] if several ids begin so.
 pub fn locate(dir: &Path, name: &str) -> Result<PathBuf, JournalError> {
     if id::is_valid(name) {
         let path = id::path(dir, name);
@@ -91,7 +91,26 @@ pub fn locate(dir: &Path, name: &str) -> Result<PathBuf, JournalError> {
     if file.is_file() {
         return Ok(file.to_owned());
     }
-    Err(JournalError::NotFound { id: name.to_owned(), dir: dir.to_owned() })
+    let mut found = begin_with(dir, name);
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        0 => Err(JournalError::NotFound { id: name.to_owned(), dir: dir.to_owned() }),
+        _ => {
+            found.sort_unstable_by(|a, b| b.cmp(a));
+            let found = found.iter().map(|p| id::of_path(p)).collect();
+            Err(JournalError::Ambiguous { name: name.to_owned(), found })
+        }
+    }
+}
+
+/// The journals in `dir` whose ids begin with `name`.
+fn begin_with(dir: &Path, name: &str) -> Vec<PathBuf> {
+    if !id::is_valid(name) {
+        return Vec::new();
+    }
+    let all = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
+    all.filter(|p| p.extension().is_some_and(|x| x == id::EXTENSION) && id::of_path(p).starts_with(name))
+        .collect()
 }
 
 fn summary(path: &Path) -> Summary {

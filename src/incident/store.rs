@@ -342,7 +342,7 @@ fn lock(file: &File, path: &Path, entries: impl FnOnce() -> Vec<Entry>) -> Resul
 
 /// Says beside the journal who holds it. The lock itself is on the journal; this is only for people.
 fn note_holder(path: &Path, who: &str) {
-    let _ = fs::write(holder_file(path), format!("{who}, process {}\n", std::process::id()));
+    let _ = fs::write(holder_file(path), format!("{who} pid {}\n", std::process::id()));
 }
 
 fn holder_file(path: &Path) -> PathBuf {

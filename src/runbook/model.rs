@@ -91,6 +91,15 @@ pub enum Role {
     Support,
 }
 
+impl Item {
+    /// True if the answer is a fact that somebody has to say: nothing is sensed, and the title begins with *Record*,
+    /// *Name* or *Choose*.
+    pub fn wants_value(&self) -> bool {
+        let asks = ["Record ", "Name ", "Choose "].iter().any(|verb| self.title.starts_with(verb));
+        asks && self.sense.is_none() && self.action.is_none()
+    }
+}
+
 impl Role {
     pub fn word(self) -> &'static str {
         match self {

@@ -7,12 +7,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::core::Msg;
-use crate::domain::{Target, Utc};
-use crate::incident::{Event, Journal, JournalError, list};
+use crate::core::msg::Held;
+use crate::domain::{Target, Utc, clock};
+use crate::incident::{Entry, Event, Journal, JournalError, list};
 
 /// What the thread is asked for.
 #[derive(Debug)]
 enum Order {
+    Look,
     Open { event: Event, at: Utc },
     Append { events: Vec<Event>, at: Utc },
 }
@@ -52,16 +54,21 @@ impl Writer {
         let (alive, done) = std::sync::mpsc::channel();
         std::thread::Builder::new().name("journal".into()).spawn(move || {
             let _alive: std::sync::mpsc::Sender<()> = alive;
-            let (mut journal, held) = match resume(&dir, &target, &answers) {
-                Ok(journal) => (journal, None),
-                Err(why) => (None, Some(why)),
-            };
-            say(&answers, Msg::Looked { held });
+            let mut journal = look(&dir, &target, &answers);
             while let Some(order) = inbox.blocking_recv() {
-                carry_out(order, &mut journal, &dir, &who, &answers);
+                if let Order::Look = order {
+                    journal = journal.or_else(|| look(&dir, &target, &answers));
+                } else {
+                    carry_out(order, &mut journal, &dir, &who, &answers);
+                }
             }
         })?;
         Ok(Writer { orders: Some(orders), done })
+    }
+
+    /// Looks for an open incident once more, unless one is open here.
+    pub fn look(&self) {
+        self.send(Order::Look);
     }
 
     /// Creates a journal for a new incident.
@@ -96,6 +103,7 @@ fn carry_out(
     answers: &mpsc::Sender<Msg>,
 ) {
     match order {
+        Order::Look => {}
         Order::Open { event, at } => match Journal::create(dir, event, at, who) {
             Ok((made, entry)) => {
                 *journal = Some(made);
@@ -133,9 +141,18 @@ fn carry_out(
     }
 }
 
+fn look(dir: &Path, target: &Target, answers: &mpsc::Sender<Msg>) -> Option<Journal> {
+    let (journal, held) = match resume(dir, target, answers) {
+        Ok(journal) => (journal, None),
+        Err(held) => (None, Some(held)),
+    };
+    say(answers, Msg::Looked { held });
+    journal
+}
+
 /// The newest open incident of the target, read again and locked. `Err` says why there is one that cannot be written
 /// here: nobody may begin another beside it.
-fn resume(dir: &Path, target: &Target, answers: &mpsc::Sender<Msg>) -> Result<Option<Journal>, String> {
+fn resume(dir: &Path, target: &Target, answers: &mpsc::Sender<Msg>) -> Result<Option<Journal>, Held> {
     let found = match list::list(dir) {
         Ok(found) => found,
         Err(e) => {
@@ -177,18 +194,31 @@ fn resume(dir: &Path, target: &Target, answers: &mpsc::Sender<Msg>) -> Result<Op
             say(answers, Msg::Opened { entries, resumed: true, notes });
             Ok(Some(journal))
         }
-        Err(e) => {
-            let id = &summary.id;
-            // The advice must not be what a small screen cuts off: no path, nothing twice.
-            let why = match &e {
-                JournalError::Damaged { line, what, readable, .. } => format!(
-                    "line {line} of its journal {what}. `drtui incident show {id} --readable-part` shows the {} entries \
-                     before it; move the journal away to begin anew.",
-                    readable.len()
-                ),
-                e => format!("{e}. Work there, or end that cockpit first."),
-            };
-            Err(format!("Incident {id} is open and not resumed here: {why}"))
-        }
+        Err(e) => Err(held(&summary.id, &e)),
     }
+}
+
+/// Why an open incident is not resumed here. No path, nothing twice: a small screen must not cut the advice off.
+fn held(id: &str, error: &JournalError) -> Held {
+    let (state, advice) = match error {
+        JournalError::Held { holder, entries, .. } => {
+            let taken = |e: &&Entry| matches!(e.event, Event::Opened { .. } | Event::Resumed { .. });
+            let since = entries.iter().rfind(taken).map(|e| format!(" since {}", clock::london_hm(e.at)));
+            let holder = holder.as_deref().unwrap_or("another process");
+            (
+                format!("held by {holder}{}", since.unwrap_or_default()),
+                "Its marks and what must be put back are there. Work there, or end that cockpit: i then takes it over here."
+                    .to_owned(),
+            )
+        }
+        JournalError::Damaged { line, what, readable, .. } => (
+            format!("not readable: line {line} of its journal {what}"),
+            format!(
+                "Move the journal away, then i. `drtui incident show {id} --readable-part` shows the {} entries before it.",
+                readable.len()
+            ),
+        ),
+        e => ("not readable here".to_owned(), format!("{e}. i tries again.")),
+    };
+    Held { incident: id.to_owned(), state, advice }
 }

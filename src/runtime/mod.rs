@@ -56,6 +56,8 @@ pub struct Setup {
     pub incidents: PathBuf,
     pub record: Option<PathBuf>,
     pub depth: Depth,
+    /// The world that the cockpit is on ends with it: no incident in it can be resumed.
+    pub passing: bool,
     /// Said once at the start, e.g. runbooks that could not be read.
     pub troubles: Vec<String>,
 }
@@ -86,6 +88,7 @@ pub async fn run(setup: Setup) -> Result<ExitCode> {
         stopped: false,
         loan: Loan::default(),
         comparing: Comparing::default(),
+        passing: setup.passing,
     };
     // The first frame waits for nothing.
     for what in setup.troubles {
@@ -118,6 +121,7 @@ struct Cockpit {
     /// The program that has the terminal, if one has.
     loan: Loan,
     comparing: Comparing,
+    passing: bool,
 }
 
 impl Cockpit {
@@ -246,10 +250,15 @@ impl Cockpit {
         self.guard.leave();
         if let Some(facts) = self.model.session.as_ref().and_then(|s| s.state.facts.as_ref()) {
             let open = self.model.session.as_ref().map_or(0, |s| s.state.open_undo().count());
-            say_after(&format!(
-                "Incident {} stays open, {open} changes are not put back. drtui resumes it here.",
-                facts.incident
-            ));
+            let id = &facts.incident;
+            let open = crate::domain::text::counted(open, "change");
+            say_after(&if self.passing {
+                format!(
+                    "Incident {id} ends with its sandbox, {open} not put back. `drtui report {id}` tells it."
+                )
+            } else {
+                format!("Incident {id} stays open, {open} not put back. drtui resumes it here.")
+            });
         }
     }
 
@@ -281,6 +290,11 @@ impl Cockpit {
             Effect::OpenIncident(event) => {
                 if let Some(writer) = &self.writer {
                     writer.open(event, now);
+                }
+            }
+            Effect::LookAgain => {
+                if let Some(writer) = &self.writer {
+                    writer.look();
                 }
             }
             Effect::Journal(events) => {

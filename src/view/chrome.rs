@@ -7,16 +7,20 @@ use unicode_width::UnicodeWidthStr;
 
 use super::parts::{ends, hint, nth, put};
 use super::theme::{Role, Theme};
-use crate::core::Model;
 use crate::core::command::{REGISTRY, Scope, label};
 use crate::core::model::{Detail, Level};
+use crate::core::msg::Held;
 use crate::core::overlays::palette::available;
-use crate::core::panes::{self, PaneId, checklist};
+use crate::core::panes::{self, PaneId, checklist, replicas};
+use crate::core::{Model, session};
 use crate::domain::{Phase, Source, clock, text};
 use crate::incident::fold::Facts;
 
 /// A message over the footer takes no more; the rest is among the messages.
 const TOAST_LINES: u16 = 4;
+
+/// Columns in which a source says its standing and the beginning of a reason.
+const REASON: usize = 64;
 
 /// A service's name cut to less than this says nothing.
 const SERVICE_LEAST: usize = 8;
@@ -28,7 +32,7 @@ pub fn header(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
     if area.height >= 3 {
         put(incident(model, theme, area.width), nth(area, 1), buffer);
         put(sources(model, theme, area.width), nth(area, 2), buffer);
-    } else if Source::ALL.iter().any(|s| model.unwell(*s)) {
+    } else if model.held.is_none() && Source::ALL.iter().any(|s| model.unwell(*s)) {
         put(sources(model, theme, area.width), nth(area, 1), buffer);
     } else {
         put(incident(model, theme, area.width), nth(area, 1), buffer);
@@ -76,6 +80,9 @@ fn arming<'a>(model: &Model, theme: &Theme) -> Span<'a> {
 
 fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     let Some(facts) = model.session.as_ref().and_then(|s| s.state.facts.as_ref()) else {
+        if let Some(held) = &model.held {
+            return not_ours(held, theme, width);
+        }
         let words = if model.looking {
             " looking for an open incident…"
         } else {
@@ -105,17 +112,32 @@ fn incident<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     let title = facts.runbook.title.to_uppercase();
     let right = update_due(model, theme, width);
     let open = model.session.as_ref().map_or(0, |s| s.state.open_undo().count());
-    let undo = if open > 0 { format!("{open} UNDO OPEN ") } else { String::new() };
-    let taken = right.iter().map(Span::width).sum::<usize>() + undo.len() + rto_text.len();
+    let counted = |n: usize, what: &str| if n > 0 { format!("{n} {what} ") } else { String::new() };
+    let undo = counted(open, "UNDO OPEN");
+    let moved =
+        counted(session::to_look_at_again(model), "LOOK AGAIN") + &counted(replicas::drifted(model), "DRIFT");
+    let taken = right.iter().map(Span::width).sum::<usize>() + moved.len() + undo.len() + rto_text.len();
     let room = usize::from(width).saturating_sub(taken);
     // The checklist says it whole.
     let title = format!(" {} ", text::fit(&title, room.saturating_sub(4)));
     let room = room.saturating_sub(title.width());
     let mut left =
-        vec![Span::styled(title, theme.style(Role::Title)), Span::styled(undo, theme.style(Role::Warn))];
+        vec![Span::styled(title, theme.style(Role::Title)), Span::styled(moved, theme.style(Role::Danger))];
+    left.push(Span::styled(undo, theme.style(Role::Warn)));
     left.push(Span::styled(elapsed(model, facts, room), theme.style(Role::Text)));
     left.push(Span::styled(rto_text, theme.style(if late { Role::Danger } else { Role::Text })));
     ends(left, right, width)
+}
+
+/// An incident goes on that is written elsewhere: never to be taken for calm.
+fn not_ours<'a>(held: &Held, theme: &Theme, width: u16) -> Line<'a> {
+    let right = vec![
+        Span::styled(" read-only ", theme.style(Role::Warn)),
+        Span::styled(" i ", theme.style(Role::Key)),
+        Span::styled(" again ", theme.style(Role::Dim)),
+    ];
+    let words = format!(" INCIDENT {} · {}", held.state, held.incident);
+    ends(vec![Span::styled(words, theme.style(Role::Danger))], right, width)
 }
 
 /// How long ago it was declared, noticed and began: as many of them as fit, what is known before what is not.
@@ -170,8 +192,12 @@ fn sources<'a>(model: &Model, theme: &Theme, width: u16) -> Line<'a> {
     let wide = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
     let most = usize::from(width);
     for words in [Words::All, Words::Names, Words::Short, Words::Kind, Words::Tight, Words::Least] {
-        let troubles = bad.iter().flat_map(|s| trouble(model, theme, *s, words, most));
-        let spans: Vec<_> = troubles.chain(good.iter().flat_map(|s| well(model, theme, *s, words))).collect();
+        let good: Vec<_> = good.iter().flat_map(|s| well(model, theme, *s, words)).collect();
+        // One alone keeps the beginning of its reason, where there is room for it.
+        let left = most.saturating_sub(wide(&good));
+        let room = if words == Words::Names && bad.len() == 1 && left >= REASON { left } else { usize::MAX };
+        let troubles = bad.iter().flat_map(|s| trouble(model, theme, *s, words, room));
+        let spans: Vec<_> = troubles.chain(good).collect();
         if (words > Words::All || width >= 100) && wide(&spans) <= most {
             return ends(spans, Vec::new(), width);
         }
@@ -198,8 +224,19 @@ fn trouble<'a>(model: &Model, theme: &Theme, source: Source, words: Words, width
         Words::Tight => (format!(" !{} ", source.shortest()), model.standing_short(source, Detail::Age)),
         Words::Least => (format!(" !{} ", source.shortest()), model.standing_short(source, Detail::Kind)),
     };
+    // What the service said last is still the last that is known of it.
+    let last = model.world.health.value.as_ref().filter(|_| source == Source::Web);
+    let standing = match last {
+        Some(health) if words <= Words::Names => {
+            let status = health.status.map_or_else(|| "no answer".into(), |s| s.to_string());
+            format!("was {} ({status}), {standing}", health.word().to_uppercase())
+        }
+        Some(health) if words == Words::Least => format!("was {}, {standing}", health.word().to_uppercase()),
+        Some(health) => format!("{standing}, was {}", health.word().to_uppercase()),
+        None => standing,
+    };
     let room = width.saturating_sub(name.len() + 1);
-    let standing = if words == Words::Least { text::fit(&standing, room) } else { standing };
+    let standing = text::fit(&standing, room);
     vec![
         Span::styled(name, theme.style(Role::Warn)),
         Span::styled(format!("{standing} "), theme.style(Role::Stale)),

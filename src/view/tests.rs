@@ -109,6 +109,14 @@ fn the_first_screen_says_what_to_do() {
 }
 
 #[test]
+fn an_incident_held_elsewhere_is_not_to_be_taken_for_calm() {
+    let mut kit = Kit::held();
+    for (width, height) in [(40, 12), (80, 24), (120, 40)] {
+        check("held", &mut kit, width, height);
+    }
+}
+
+#[test]
 fn overlays() {
     let mut kit = busy();
     kit.keys("2 b");
@@ -231,6 +239,45 @@ fn every_source_keeps_its_state_on_the_header() {
             assert!(line.contains(short) || line.contains(long), "{short} at {width}: {line}");
         }
     }
+}
+
+#[test]
+fn what_the_service_said_last_stays_on_the_header_when_its_page_is_silent() {
+    let mut kit = Kit::live();
+    kit.health(503);
+    kit.later(20);
+    kit.standing(Source::Web, Phase::Stale { why: "no answer within 5 s".into() });
+    for width in [40, 80, 120, 200] {
+        resized(&mut kit, width, 24);
+        let line = top(&kit, width, 2);
+        assert!(line.contains("was DOWN"), "at {width}: {line}");
+    }
+    let why = "cannot reach it: connection closed before the message was complete, again and again";
+    kit.standing(Source::Web, Phase::Stale { why: why.into() });
+    resized(&mut kit, 120, 24);
+    let line = top(&kit, 120, 2);
+    assert!(line.contains("was DOWN (503), 20 s old: cannot reach it: conn"), "{line}");
+}
+
+#[test]
+fn the_restore_window_ends_where_azure_last_said() {
+    let mut kit = Kit::live();
+    kit.keys("3 z");
+    let screen = |kit: &Kit| shown(&drawn(&kit.model, &Theme::named("dark").unwrap(), 120, 40));
+    kit.later(600);
+    kit.standing(Source::Azure, Phase::Stale { why: "no answer".into() });
+    let said = screen(&kit);
+    assert!(said.contains("to 20 Nov 09:55:00 GMT"), "{said}");
+    assert!(said.contains("to 20 Nov 09:55:00 UTC · 10 m old"), "{said}");
+}
+
+#[test]
+fn what_must_be_is_whole_beside_the_other_panes() {
+    let mut kit = Kit::incident();
+    kit.keys("down down");
+    resized(&mut kit, 120, 40);
+    let screen = shown(&drawn(&kit.model, &Theme::named("dark").unwrap(), 120, 40));
+    assert!(screen.contains("must be 0 · kubernetes"), "{screen}");
 }
 
 #[test]

@@ -113,6 +113,8 @@ fn answer_four_items(pty: &mut Pty) {
     pty.send("\r");
     shows(pty, "sensed   nothing: only a person can tell");
     pty.send("s");
+    shows(pty, "[~] Said done ═");
+    pty.send("allegations\r");
     shows(pty, "[~] Name the tables");
     pty.send("\ro");
     shows(pty, "Override `Record the last time");
@@ -123,6 +125,8 @@ fn answer_four_items(pty: &mut Pty) {
     pty.send("first bad row in the audit table\r");
     hides(pty, "Note on this item");
     pty.send("s");
+    shows(pty, "[~] Said done ═");
+    pty.send("13:41:07\r");
     shows(pty, "[~] Record the time the first");
     shows(pty, "> [ ] Choose full restore");
 }
@@ -291,9 +295,9 @@ fn one_changed_byte_is_found(ground: &Ground, home: &Home, id: &str) {
     // The cockpit does not go on from it, and says what can be read.
     std::fs::copy(spoiled.join(format!("{id}.jsonl")), journal(home, id)).unwrap();
     let mut pty = ground.cockpit(home, &[]).start();
-    shows(&pty, "is open and not resumed here: line ");
-    shows(&pty, "begin anew.");
-    shows(&pty, "no incident open");
+    shows(&pty, "INCIDENT not readable: line ");
+    shows(&pty, "Move the journal");
+    shows(&pty, "read-only here");
     pty.send("q");
     pty.wait_exit();
 }

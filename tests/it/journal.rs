@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use chrono::Utc;
-use drtui::incident::{Entry, Event, Journal, JournalError, Mark, RunbookRef, Undo, UndoKind, hash, store};
+use drtui::incident::{
+    Entry, Event, Journal, JournalError, Mark, PlannedItem, RunbookRef, Undo, UndoKind, hash, store,
+};
 use rand::Rng;
+
+use crate::pty::harness::{Home, Spawn};
 
 const CHILD: &str = "DRTUI_TEST_JOURNAL";
 
@@ -216,7 +220,7 @@ fn one_journal_has_one_writer() {
     journal.append(note("first"), Utc::now(), "ann@bastion").unwrap();
     match Journal::open(journal.path()) {
         Err(JournalError::Held { holder, entries, .. }) => {
-            assert!(holder.unwrap().starts_with("ann@bastion, process "));
+            assert!(holder.unwrap().starts_with("ann@bastion pid "));
             assert_eq!(entries.len(), 2, "a second cockpit can read");
         }
         other => panic!("{other:?}"),
@@ -346,7 +350,11 @@ fn the_program_closes_only_what_is_put_back_or_overridden_by_name() {
         text(&refused)
     );
     assert_eq!(store::read(&path).unwrap().len(), 3, "a refusal writes nothing");
-    let closed = drtui(&["incident", "--dir", dir, "close", &id, "--override", "moved to another cluster"]);
+    let unasked = drtui(&["incident", "--dir", dir, "close", &id, "--override", "moved to another cluster"]);
+    assert!(!unasked.status.success() && text(&unasked).contains("--yes"), "{}", text(&unasked));
+    assert_eq!(store::read(&path).unwrap().len(), 3, "nobody was asked");
+    let override_it = ["--yes", "--override", "moved to another cluster"];
+    let closed = drtui(&[&["incident", "--dir", dir, "close", &id], &override_it[..]].concat());
     assert!(closed.status.success(), "{}", text(&closed));
     let report = text(&drtui(&["report", "--dir", dir, &id]));
     assert!(report.contains("waived") && report.contains("moved to another cluster"), "{report}");
@@ -360,6 +368,52 @@ fn the_program_closes_only_what_is_put_back_or_overridden_by_name() {
         serde_json::from_slice(&drtui(&["incident", "--dir", dir, "list", "--json"]).stdout).unwrap();
     assert_eq!((list[0]["id"].as_str(), list[0]["closed"].as_bool()), (Some(id.as_str()), Some(true)));
     assert!(drtui(&["incident", "--dir", dir, "verify", &id]).status.success());
+}
+
+#[test]
+fn closing_at_a_terminal_shows_what_is_left_and_asks_for_the_name() {
+    let folder = Folder::new("ask");
+    let mut journal = fresh(&folder);
+    let item = |id: &str, title: &str| PlannedItem {
+        id: id.into(),
+        title: title.into(),
+        section: "Close".into(),
+        role: None,
+        estimate: None,
+    };
+    let items = vec![item("one", "Tell the users"), item("two", "Unfreeze main")];
+    let (goal, condition) = (String::new(), String::new());
+    let planned = Event::Planned { goal, condition, rto_minutes: None, rpo_minutes: None, items };
+    journal.append(planned, Utc::now(), "ann@bastion").unwrap();
+    let (path, id) = (journal.path().to_owned(), journal.id().to_owned());
+    drop(journal);
+    let home = Home::new();
+    for (typed, code, entries) in [("yes".to_owned(), 2, 2), (id.clone(), 0, 3)] {
+        let dir = folder.0.to_str().unwrap();
+        let mut pty = Spawn::drtui(&home, &["incident", "--dir", dir, "close", &id]).size(120, 40).start();
+        pty.wait_text("of 2 items 0 verified, 0 only said done, 0 overridden, 2 open:");
+        pty.wait_text("[ ] Unfreeze main");
+        pty.wait_text("Type its name to close it:");
+        pty.send(&format!("{typed}\r"));
+        assert_eq!(pty.wait_exit().code, code, "{typed}");
+        assert_eq!(store::read(&path).unwrap().len(), entries, "{typed}");
+    }
+}
+
+#[test]
+fn the_beginning_of_a_name_is_enough_if_only_one_has_it() {
+    let folder = Folder::new("begin");
+    let dir = folder.0.to_str().unwrap();
+    let (_, first) = story(&folder);
+    let show = |name: &str| drtui(&["incident", "--dir", dir, "show", name]);
+    let shown = show(&first[..12]);
+    assert!(shown.status.success() && text(&shown).contains(&first), "{}", text(&shown));
+    let (_, second) = story(&folder);
+    assert_ne!(first, second);
+    let unclear = show(&first[..12]);
+    assert!(!unclear.status.success() && text(&unclear).contains(&second), "{}", text(&unclear));
+    assert!(!show("1999").status.success());
+    assert!(show(&first).status.success(), "a whole name is never unclear");
 }
 
 #[test]

@@ -42,7 +42,8 @@ fn a_session_plays_to_the_screen_it_had_and_holds_no_secret() {
         ("n", "Note on this item"),
         ("asked with password=hunter2 at once\r", "asked with password=[hidden] at once"),
         ("j\r", "Nothing can be sensed"),
-        ("s", "[~] Name the tables"),
+        ("s", "[~] Said done ═"),
+        ("allegations\r", "[~] Name the tables"),
     ] {
         pty.send(keys);
         pty.wait_text(seen);

@@ -32,7 +32,7 @@ pub fn run(global: &Global, screen: &ScreenArgs, options: &Options) -> Result<Ex
         return Err(if words.is_empty() { error } else { eyre!("{words}") });
     }
     let state = State::of_running(&options.state_file)?;
-    let left = cockpit::open(Some(&state.config), global, screen);
+    let left = cockpit::open(Some(&state.config), global, screen, true);
     println!("Stopping the sandbox.");
     // The child stops when its input ends.
     drop(child.stdin.take());

@@ -43,10 +43,10 @@ fn source(known: &World, source: Source) -> Value {
     shown
 }
 
-fn server(server: &Server, now: Utc) -> Value {
+fn server(server: &Server, told: Utc) -> Value {
     let mut shown = serde_json::to_value(server).unwrap_or_default();
     if let Some(object) = shown.as_object_mut() {
-        let window = server.restore_window(now).map(|(from, to)| {
+        let window = server.restore_window(told).map(|(from, to)| {
             json!({
                 "from": from, "from_london": clock::london_full(from),
                 "to": to, "to_london": clock::london_full(to),
@@ -102,7 +102,7 @@ fn write_text(
     if let Some(all) = &known.servers.value {
         writeln!(out, "\nservers in {}", target.resource_group)?;
         for server in all {
-            server_text(out, server, now)?;
+            server_text(out, server, known.servers.as_of.unwrap_or(now))?;
             if let Some(metrics) = known.metrics.value.as_ref().and_then(|m| m.get(&server.name)) {
                 metrics_text(out, metrics)?;
             }
@@ -156,7 +156,7 @@ fn deployment(out: &mut String, d: &Deployment) -> std::fmt::Result {
     writeln!(out)
 }
 
-fn server_text(out: &mut String, s: &Server, now: Utc) -> std::fmt::Result {
+fn server_text(out: &mut String, s: &Server, told: Utc) -> std::fmt::Result {
     let storage = s.storage_gb.map_or_else(String::new, |gb| format!("  {gb} GB"));
     writeln!(
         out,
@@ -168,7 +168,7 @@ fn server_text(out: &mut String, s: &Server, now: Utc) -> std::fmt::Result {
         s.sku,
         s.ha
     )?;
-    match s.restore_window(now) {
+    match s.restore_window(told) {
         Some((from, to)) => {
             writeln!(out, "            restorable from {} to {}", clock::both(from), clock::both(to))
         }

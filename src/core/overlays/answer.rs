@@ -2,8 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::prompt::{Kind, Prompt};
-use super::{Overlay, open};
+use super::prompt::Kind;
+use super::{Overlay, ask, open};
 use crate::core::act;
 use crate::core::command::Command;
 use crate::core::effect::Effect;
@@ -49,6 +49,9 @@ pub fn choices(model: &Model, item: &Item) -> Choices {
             Verdict::Unknown => (false, true, "It cannot be sensed now: s says it is done, unverified."),
         },
         (Some(_), false) => (false, true, "Look at the value; s says that you did."),
+        (None, _) if item.wants_value() => {
+            (false, true, "Nothing can be sensed for this item: s asks what it is.")
+        }
         (None, _) => (false, true, "Nothing can be sensed for this item: s says it is done."),
     };
     Choices { sensed, verify, said, why }
@@ -61,22 +64,24 @@ impl Answer {
         match key.code {
             KeyCode::Esc | KeyCode::Char('q') => return Vec::new(),
             KeyCode::Enter if choices.verify => return answered(&item, Mark::Verified, choices.sensed),
-            KeyCode::Char('s') if choices.said => return answered(&item, Mark::Said, choices.sensed),
-            KeyCode::Char('S') if choices.said => {
+            KeyCode::Char('s') if choices.said && !item.wants_value() => {
+                return answered(&item, Mark::Said, choices.sensed);
+            }
+            KeyCode::Char('s' | 'S') if choices.said => {
                 open(model, Overlay::Answer(self));
                 let kind = Kind::Said { item: item.id, title: item.title, sensed: choices.sensed };
-                open(model, Overlay::Prompt(Prompt::new(kind)));
+                ask(model, kind);
                 return Vec::new();
             }
             KeyCode::Char('o') => {
                 open(model, Overlay::Answer(self));
                 let kind = Kind::Override { item: item.id, title: item.title, sensed: choices.sensed };
-                open(model, Overlay::Prompt(Prompt::new(kind)));
+                ask(model, kind);
                 return Vec::new();
             }
             KeyCode::Char('n') => {
                 open(model, Overlay::Answer(self));
-                open(model, Overlay::Prompt(Prompt::new(Kind::Note(Some(item.id)))));
+                ask(model, Kind::Note(Some(item.id)));
                 return Vec::new();
             }
             KeyCode::Char('d') => {

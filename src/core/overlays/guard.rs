@@ -34,6 +34,8 @@ const LINES_MOST: usize = 12;
 pub struct Guard {
     pub title: String,
     pub steps: Vec<Step>,
+    /// What the change as a whole may do that its single steps do not show.
+    pub warning: Option<String>,
     /// What has to be typed before it goes on.
     pub typed: Option<String>,
     pub input: Input,
@@ -46,7 +48,7 @@ pub struct Guard {
 
 impl Guard {
     pub fn new(title: String, steps: Vec<Step>, typed: Option<String>) -> Guard {
-        Guard { title, steps, typed, input: Input::default(), go: false, hint: None, top: 0 }
+        Guard { title, steps, warning: None, typed, input: Input::default(), go: false, hint: None, top: 0 }
     }
 
     /// True once everything asked for is there.

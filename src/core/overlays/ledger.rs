@@ -2,8 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::prompt::{Kind, Prompt};
-use super::{Overlay, open};
+use super::prompt::Kind;
+use super::{Overlay, ask, open};
 use crate::core::act;
 use crate::core::effect::Effect;
 use crate::core::model::{Level, Model};
@@ -43,7 +43,7 @@ impl Ledger {
                 Some(record) => {
                     open(model, Overlay::Ledger(self));
                     let what = captured(&record.undo);
-                    open(model, Overlay::Prompt(Prompt::new(Kind::Waive { undo: record.undo.id, what })));
+                    ask(model, Kind::Waive { undo: record.undo.id, what });
                     return Vec::new();
                 }
                 None => model.tell(Level::Info, "This one is settled already."),
@@ -53,7 +53,7 @@ impl Ledger {
                 if let Some(record) = picked.filter(waived) {
                     open(model, Overlay::Ledger(self));
                     let what = captured(&record.undo);
-                    open(model, Overlay::Prompt(Prompt::new(Kind::Unwaive { undo: record.undo.id, what })));
+                    ask(model, Kind::Unwaive { undo: record.undo.id, what });
                     return Vec::new();
                 }
                 model.tell(Level::Info, "Only what was waived can be opened again.");

@@ -41,6 +41,12 @@ pub enum Overlay {
     Query(Box<query::Query>),
 }
 
+/// Puts a prompt on top, with what was typed into it before and not sent.
+pub fn ask(model: &mut Model, kind: prompt::Kind) {
+    let prompt = prompt::Prompt::drafted(model, kind);
+    open(model, Overlay::Prompt(prompt));
+}
+
 /// Puts an overlay on top.
 pub fn open(model: &mut Model, overlay: Overlay) {
     model.overlays.push(overlay);

@@ -72,6 +72,30 @@ impl Prompt {
         Prompt { kind, input: Input::new(text.to_owned()) }
     }
 
+    /// One with what was typed into it before and not sent.
+    pub fn drafted(model: &Model, kind: Kind) -> Prompt {
+        let prompt = Prompt::new(kind);
+        match prompt.about().and_then(|about| model.drafts.get(&about)) {
+            Some(draft) => Prompt::with(prompt.kind, draft),
+            None => prompt,
+        }
+    }
+
+    /// What it is, in a word or two.
+    pub fn title(&self) -> String {
+        match &self.kind {
+            Kind::Filter(_) => "Filter".into(),
+            Kind::Note(_) => "Note".into(),
+            Kind::Override { .. } => "[!] Override".into(),
+            Kind::Said { .. } => "[~] Said done".into(),
+            Kind::Reopen { .. } => "Open again".into(),
+            Kind::Waive { .. } => "Waive".into(),
+            Kind::Unwaive { .. } => "Put back after all".into(),
+            Kind::Close { .. } => "Close the incident".into(),
+            Kind::Arguments { tool, .. } => tool.word().into(),
+        }
+    }
+
     /// The question.
     pub fn label(&self) -> String {
         match &self.kind {
@@ -97,6 +121,8 @@ impl Prompt {
             KeyCode::Esc => {
                 if let Kind::Filter(pane) = self.kind {
                     panes::set_filter(model, pane, String::new());
+                } else {
+                    self.keep(model);
                 }
                 return Vec::new();
             }
@@ -110,6 +136,32 @@ impl Prompt {
         }
         open(model, Overlay::Prompt(self));
         Vec::new()
+    }
+
+    /// What was typed and not sent is there again when the same is asked next.
+    fn keep(self, model: &mut Model) {
+        let Some(about) = self.about() else { return };
+        let typed = self.input.value().to_owned();
+        model.drafts.remove(&about);
+        if !typed.trim().is_empty() {
+            model.tell(
+                Level::Info,
+                "Not sent. What you typed is kept, and is there when you ask for it again.",
+            );
+            model.drafts.insert(about, typed);
+        }
+    }
+
+    /// What a draft is about; `None` for what is not kept.
+    fn about(&self) -> Option<String> {
+        let about = match &self.kind {
+            Kind::Filter(_) | Kind::Arguments { .. } => return None,
+            Kind::Note(item) => item.as_deref().unwrap_or_default(),
+            Kind::Override { item, .. } | Kind::Said { item, .. } | Kind::Reopen { item, .. } => item,
+            Kind::Waive { undo, .. } | Kind::Unwaive { undo, .. } => undo,
+            Kind::Close { .. } => "",
+        };
+        Some(format!("{} {about}", self.title()))
     }
 
     fn enter(self, model: &mut Model) -> Vec<Effect> {
@@ -128,6 +180,9 @@ impl Prompt {
             model.tell(Level::Warning, "Type a few words, or Esc to leave it.");
             open(model, Overlay::Prompt(self));
             return Vec::new();
+        }
+        if let Some(about) = self.about() {
+            model.drafts.remove(&about);
         }
         let event = match self.kind {
             Kind::Filter(_) | Kind::Arguments { .. } => return Vec::new(),

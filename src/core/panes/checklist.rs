@@ -26,6 +26,8 @@ pub enum Head {
     Goal(String),
     /// What is known by heart.
     Memory(String),
+    /// An incident is open and written elsewhere.
+    Held(String),
     /// What to press when no incident is open.
     Invite(String),
     /// For a person who comes back.
@@ -99,7 +101,11 @@ pub fn head(model: &Model) -> Vec<Head> {
     if model.size.1 >= 24 {
         lines.extend(wrapped(&goal, width, most).map(Head::Goal));
     }
-    if model.session.is_none() {
+    if let Some(held) = model.held.as_ref().filter(|_| model.session.is_none()) {
+        let words = format!("INCIDENT {} is {}; read-only here. {}", held.incident, held.state, held.advice);
+        // Before anything of the runbook: its marks are not seen here.
+        lines = wrapped(&words, width, 8).map(Head::Held).chain(lines).collect();
+    } else if model.session.is_none() {
         let words = if model.looking {
             "Looking for an open incident…"
         } else {
@@ -139,30 +145,48 @@ pub fn away(model: &Model, most: u16) -> Vec<String> {
     let most = usize::from(most);
     let Some(mark) = model.away.bookmark.as_ref().filter(|_| most > 0) else { return Vec::new() };
     let mut parts = vec![away_line(mark)];
-    parts.extend(mark.last_done.iter().map(|done| format!("Last done: {done}")));
     parts.extend(mark.current.iter().map(|current| format!("Now: {current}")));
+    parts.extend(mark.last_done.iter().map(|done| format!("Last done: {done}")));
+    parts.extend(mark.sensed.iter().map(|words| format!("Meanwhile: {words}")));
     if mark.sensing {
         parts.push("What changed meanwhile is being sensed…".into());
-    } else if mark.changed.is_empty() {
+    } else if mark.changed.is_empty() && mark.sensed.is_none() {
         parts.push("Nothing changed meanwhile.".into());
     }
-    let changed = mark.changed.iter().rev().take(3).rev().map(|c| format!("Meanwhile: {c}"));
-    parts.extend(changed);
+    // The newest first: what has no room is the oldest.
+    parts.extend(mark.changed.iter().rev().map(|c| format!("Meanwhile: {c}")));
     let width = head_width(model);
-    // What does not fit line by line goes on one line with its neighbour; the newest change is at the end.
-    while parts.len() > most {
-        let wide = |n: usize| parts.iter().skip(n).take(2).map(|p| p.width()).sum::<usize>();
-        let Some(at) = (0..parts.len() - 1).min_by_key(|n| wide(*n)) else { break };
-        let tail = parts.remove(at + 1);
-        if let Some(head) = parts.get_mut(at) {
-            *head = format!("{head} · {tail}");
+    let lines_of =
+        |text: &str| textwrap::wrap(text, width).into_iter().map(|l| l.into_owned()).collect::<Vec<_>>();
+    let mut lines: Vec<String> = parts.iter().flat_map(|p| lines_of(p)).collect();
+    if lines.len() > most {
+        lines = lines_of(&parts.join(" · "));
+    }
+    if lines.len() > most {
+        lines.truncate(most);
+        let tail = "… 7 tells the rest";
+        if let Some(last) = lines.last_mut() {
+            let kept = text::fit(last, width.saturating_sub(tail.width()));
+            *last = format!("{}{tail}", kept.trim_end_matches('…'));
         }
     }
-    parts.into_iter().map(|p| text::fit(&p, width)).collect()
+    lines
 }
 
+/// When, and not only for how long: it stays in sight, and stays true.
 fn away_line(mark: &Bookmark) -> String {
-    format!("You were away {}. Esc puts this away.", clock::span(mark.until - mark.since))
+    let away = mark.until - mark.since;
+    let since = if away > chrono::Duration::hours(20) {
+        clock::london_day_s(mark.since)
+    } else {
+        clock::london_hms(mark.since)
+    };
+    let (until, span) = (clock::london_s(mark.until), clock::span(away));
+    if mark.resumed {
+        format!("On record {since}, back {until} ({span}). Esc.")
+    } else {
+        format!("Away {since}–{until} ({span}). Esc hides this.")
+    }
 }
 
 /// Lines below the rows for what is sensed for the selected item, out of `lines` in all.
@@ -191,10 +215,15 @@ pub fn copy_text(model: &Model) -> Option<String> {
         .or(Some(item.title.clone()))
 }
 
-/// One line for the strip: `3/14 done`.
+/// One line for the strip: `x3 ~1 !1 /14`. What was only said is not what was verified.
 pub fn summary(model: &Model) -> String {
     let Some(runbook) = model.runbook() else { return "no runbook".into() };
     let total = runbook.items().count();
-    let open = runbook.items().filter(|i| mark(model, &i.id) == Mark::Open).count();
-    format!("{}/{total} done", total - open)
+    let marked = [Mark::Verified, Mark::Said, Mark::Overridden].map(|wanted| {
+        let n = runbook.items().filter(|i| mark(model, &i.id) == wanted).count();
+        let sign = wanted.sign().trim_matches(['[', ']']);
+        if n > 0 { format!("{sign}{n} ") } else { String::new() }
+    });
+    let marked = marked.concat();
+    if marked.is_empty() { format!("0/{total}") } else { format!("{marked}/{total}") }
 }

@@ -41,17 +41,23 @@ pub fn drift(model: &Model, d: &Deployment) -> Option<i32> {
     (set != d.wanted && !moving && !steered).then_some(set)
 }
 
+/// How many of the service's deployments have drifted.
+pub fn drifted(model: &Model) -> usize {
+    let all = model.world.deployments.value.iter().flat_map(|map| map.values());
+    all.filter(|d| model.target.owns(&d.key.name) && drift(model, d).is_some()).count()
+}
+
 /// True if the count may be the autoscaler's doing.
 pub fn is_steered(d: &Deployment) -> bool {
     d.hpa.as_ref().is_some_and(|h| (h.min..=h.max).contains(&d.wanted))
 }
 
-/// A deployment's state in words: drift, then waiting reasons (the counts have columns of their own), then `ready`,
+/// A deployment's state in words: drift from what we set to what somebody else made of it, then waiting reasons (the counts have columns of their own), then `ready`,
 /// `2 of 4 ready`, `stopped` or `stopping, 1 left`.
 pub fn status(model: &Model, d: &Deployment) -> String {
     let mut parts = Vec::new();
     if let Some(set) = drift(model, d) {
-        parts.push(format!("DRIFT: we set {set}, someone set {}", d.wanted));
+        parts.push(format!("DRIFT {set}→{}", d.wanted));
     }
     parts.extend(d.waiting.iter().take(2).cloned());
     parts.push(if d.wanted == 0 && d.total == 0 {
@@ -74,12 +80,12 @@ pub fn copy_text(model: &Model) -> Option<String> {
 /// One line for the strip: `2/4 ready`.
 pub fn summary(model: &Model) -> String {
     let Some(map) = &model.world.deployments.value else { return "…".into() };
-    let (mut ready, mut wanted, mut drifted) = (0, 0, 0);
+    let (mut ready, mut wanted) = (0, 0);
     for d in map.values().filter(|d| model.target.owns(&d.key.name)) {
         ready += d.ready;
         wanted += d.wanted;
-        drifted += usize::from(drift(model, d).is_some());
     }
+    let drifted = drifted(model);
     let drift = if drifted > 0 { format!(" !{drifted} drift") } else { String::new() };
     format!("{ready}/{wanted} ready{drift}")
 }

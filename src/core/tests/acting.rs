@@ -202,7 +202,7 @@ fn news_between_an_outcome_and_its_journal_line_settle_nothing() {
         &mut kit.model,
         crate::core::Msg::News { update: scaled("rsm-production", 0, 0), at },
     );
-    assert_eq!(waiting.len(), 1);
+    assert!(matches!(waiting.last(), Some(Effect::Journal(_))), "{waiting:?}");
     assert!(!format!("{told:?}").contains("Finished"), "{told:?}");
 }
 
@@ -464,4 +464,84 @@ fn a_mark_that_a_filter_hides_is_still_what_is_put_back_and_scaled() {
         assert_eq!(targets, [key_of("rsm-production").to_string()], "{command}");
         kit.keys("esc");
     }
+}
+
+#[test]
+fn an_item_whose_change_was_put_back_says_so_and_when() {
+    const ITEM: &str = "scale-every-deployment-to-0";
+    let mut kit = Kit::armed();
+    let told = |kit: &Kit| {
+        let item = kit.model.runbook().unwrap().item(ITEM).unwrap();
+        crate::core::session::put_back(&kit.model, item)
+    };
+    kit.keys("2 a s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.news(scaled("rsm-production-worker", 0, 0));
+    kit.keys("1 g down down enter enter");
+    assert_eq!(crate::core::panes::checklist::mark(&kit.model, ITEM), crate::incident::Mark::Verified);
+    kit.later(60).keys("2 a b").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 2, 2));
+    assert_eq!(told(&kit), None, "one of two");
+    kit.later(60).news(scaled("rsm-production-worker", 1, 1));
+    assert_eq!(told(&kit), Some(kit.model.now));
+    kit.later(60).keys("2 s").text("production").keys("enter");
+    assert_eq!(told(&kit), None, "changed again");
+}
+
+#[test]
+fn the_service_is_asked_at_once_after_a_change_of_ones_own_and_when_its_pods_have_followed() {
+    use crate::domain::Source;
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    assert_eq!(kit.asked, []);
+    kit.finish();
+    assert_eq!(kit.asked, [Source::Web], "accepted");
+    kit.news(scaled("rsm-production", 0, 2));
+    assert_eq!(kit.asked.len(), 1, "its pods still answer");
+    kit.news(scaled("rsm-production", 0, 0));
+    assert_eq!(kit.asked, [Source::Web, Source::Web], "stopped");
+}
+
+#[test]
+fn the_guard_says_that_the_data_are_not_restored_before_a_service_runs_on_them_again() {
+    let mut kit = Kit::armed();
+    let warning = |kit: &Kit| match kit.model.overlays.last() {
+        Some(Overlay::Guard(guard)) => guard.warning.clone(),
+        other => panic!("no guard: {other:?}"),
+    };
+    kit.keys("2 s");
+    assert_eq!(warning(&kit), None, "stopping is harmless");
+    kit.text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    for keys in [":", "b"] {
+        if keys == ":" {
+            kit.command("scale 2")
+        } else {
+            kit.keys("b")
+        };
+        let said = warning(&kit).unwrap();
+        assert!(said.contains("DATA NOT RESTORED") && said.contains("4 of 4 items"), "{said}");
+        kit.keys("esc");
+    }
+    kit.keys("1 g enter enter enter s enter o").text("walled off").keys("enter enter s");
+    kit.keys("2 b");
+    assert_eq!(warning(&kit), None, "everything before it is answered");
+}
+
+#[test]
+fn the_header_counts_what_is_contradicted_and_what_has_drifted() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.news(scaled("rsm-production-worker", 0, 0));
+    kit.keys("1 g down down enter enter");
+    let counts =
+        |kit: &Kit| (crate::core::session::to_look_at_again(&kit.model), replicas::drifted(&kit.model));
+    assert_eq!(counts(&kit), (0, 0));
+    kit.news(scaled("rsm-production", 3, 3));
+    assert_eq!(counts(&kit), (1, 1));
 }

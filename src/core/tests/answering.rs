@@ -170,7 +170,7 @@ fn pasted_text_goes_in_whole_or_not_at_all() {
     assert!(kit.toast().contains("Too long: 2001 characters, 2000 fit"), "{}", kit.toast());
     kit.text("zz");
     assert_eq!(typed(&kit), format!("{}z", "ü".repeat(1_999)), "typed text has the same limit");
-    kit.keys("esc n");
+    kit.keys("esc down n");
     paste(&mut kit, &"a".repeat(90_000));
     assert_eq!(typed(&kit), "");
     assert!(kit.toast().contains("Too long: 90000 characters"), "{}", kit.toast());
@@ -201,4 +201,71 @@ fn said_done_may_carry_the_value_found() {
     assert!(kit.model.overlays.is_empty());
     let answers = &kit.model.session.as_ref().unwrap().state.answers;
     assert_eq!(answers["note-when-rows-went-wrong"].reason.as_deref(), Some("09:41, first bad row"));
+}
+
+#[test]
+fn evidence_is_as_of_when_its_source_was_last_heard_and_never_as_of_now() {
+    let mut kit = Kit::incident();
+    let begun = kit.model.now;
+    let as_of = |kit: &Kit| {
+        let item = kit.model.runbook().unwrap().item(SCALE).unwrap();
+        crate::core::sense::sense(&kit.model, item).unwrap().as_of
+    };
+    kit.later(40);
+    assert_eq!(as_of(&kit), Some(begun), "an open watch says nothing by being open");
+    kit.news(Update::DeploymentChanged { deployment: deployment("rsm-production", 2, 1) });
+    assert_eq!(as_of(&kit), Some(begun), "a pod's change does not vouch for the rest");
+    kit.news(Update::Heard { source: Source::Kubernetes });
+    assert_eq!(as_of(&kit), Some(kit.model.now));
+}
+
+#[test]
+fn who_answers_asks_a_source_again_that_was_not_heard_for_a_while() {
+    let mut kit = Kit::incident();
+    kit.later(4).keys("enter esc");
+    assert_eq!(kit.asked, [], "just heard");
+    kit.later(10).keys("enter");
+    assert_eq!(kit.asked, [Source::Azure]);
+    let wake = kit.model.next_wake() - kit.model.now;
+    assert!(wake <= chrono::Duration::seconds(1), "its age is shown to the second: {wake}");
+}
+
+#[test]
+fn what_is_typed_and_not_sent_is_kept_for_the_next_time() {
+    let mut kit = Kit::incident();
+    let typed = |kit: &Kit| match kit.model.overlays.last() {
+        Some(Overlay::Prompt(prompt)) => prompt.input.value().to_owned(),
+        other => panic!("no prompt: {other:?}"),
+    };
+    kit.keys("n").text("half a thought").keys("esc");
+    assert!(kit.toast().contains("is kept"), "{}", kit.toast());
+    kit.keys("down n");
+    assert_eq!(typed(&kit), "", "another item's note is another note");
+    kit.keys("esc up n");
+    assert_eq!(typed(&kit), "half a thought");
+    kit.keys("enter n");
+    assert_eq!(typed(&kit), "", "sent");
+    kit.text("x").keys("esc n backspace esc n");
+    assert_eq!(typed(&kit), "", "emptied by hand");
+}
+
+#[test]
+fn an_item_that_asks_for_a_fact_is_not_said_done_without_it() {
+    let mut kit = Kit::incident();
+    let book = crate::core::testing::RUNBOOK.replace("### Note when rows", "### Record when rows");
+    kit.model.runbooks = vec![crate::runbook::parse("loss-of-data.md", &book).unwrap()];
+    kit.keys("down enter s enter");
+    assert_eq!(mark(&kit, "record-when-rows-went-wrong"), Mark::Open, "an empty value is none");
+    kit.text("09:41").keys("enter");
+    let answers = &kit.model.session.as_ref().unwrap().state.answers;
+    let answer = &answers["record-when-rows-went-wrong"];
+    assert_eq!((answer.mark, answer.reason.as_deref()), (Mark::Said, Some("09:41")));
+}
+
+#[test]
+fn verified_said_and_overridden_are_counted_apart() {
+    let mut kit = Kit::incident();
+    assert_eq!(checklist::summary(&kit.model), "0/6");
+    kit.keys("enter enter enter s enter o").text("walled off").keys("enter");
+    assert_eq!(checklist::summary(&kit.model), "x1 ~1 !1 /6");
 }

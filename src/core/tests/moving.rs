@@ -216,3 +216,26 @@ fn what_only_looks_like_a_command_is_not_run() {
     kit.command("qui");
     assert!(kit.model.quit, "the beginning of a name is enough");
 }
+
+#[test]
+fn a_key_without_a_meaning_says_so_once() {
+    let mut kit = Kit::live();
+    kit.keys("Q Q Q");
+    assert_eq!(kit.toast(), "Q means nothing here: ? shows the keys.");
+    assert_eq!(kit.model.messages.len(), 1);
+    kit.keys("space");
+    assert!(kit.toast().starts_with("Space means nothing here"), "{}", kit.toast());
+    kit.later(7);
+    assert_eq!(kit.toast(), "");
+}
+
+#[test]
+fn the_command_that_signs_in_is_told_whole_once() {
+    let mut kit = Kit::live();
+    let fix = format!("/opt/{}/kubelogin get-token", "deep/".repeat(20));
+    let expired = Phase::AuthExpired { why: "401".into(), fix: fix.clone() };
+    kit.standing(Source::Kubernetes, expired.clone());
+    assert!(kit.toast().contains(&fix), "{}", kit.toast());
+    kit.standing(Source::Kubernetes, expired);
+    assert_eq!(kit.model.messages.len(), 1);
+}

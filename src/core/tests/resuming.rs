@@ -107,7 +107,12 @@ fn a_person_who_comes_back_stands_where_they_left_off_and_is_told_no_more_than_i
     kit.news(Update::Servers { all: vec![server("s189p01-rsm-pd-pg", ServerClass::Live, "Ready")] });
     world(&mut kit, 0);
     assert!(head(&kit).contains("Meanwhile: 1 answered item still holds"), "{}", head(&kit));
-    assert!(head(&kit).contains("You were away 0 s"), "the time away does not grow: {}", head(&kit));
+    assert!(head(&kit).contains("On record 10:00:00, back 10:00:00 GMT (0 s)"), "{}", head(&kit));
+    kit.later(300).keys("j");
+    assert!(head(&kit).contains("On record 10:00:00, back 10:05:30 GMT (5 m)"), "{}", head(&kit));
+    assert!(head(&kit).contains("1 answered item still holds"), "nobody put it away: {}", head(&kit));
+    kit.keys("esc").later(90).keys("j");
+    assert!(head(&kit).contains("Away 10:05:30–10:07:00 GMT (1 m)"), "{}", head(&kit));
     assert_eq!(told(&kit).as_deref(), Some("sensed again: 1 answered item still holds"));
 }
 
@@ -130,4 +135,91 @@ fn nothing_is_said_to_be_gone_before_anything_is_known() {
     kit.command("arm 5m").keys("b");
     assert!(kit.toast().contains("No deployment is known yet (kubernetes: waiting"), "{}", kit.toast());
     assert!(kit.model.overlays.is_empty());
+}
+
+#[test]
+fn an_incident_that_another_cockpit_holds_is_said_for_good_and_i_looks_again() {
+    let mut kit = Kit::held();
+    kit.keys("esc").later(3_600);
+    let head = format!("{:?}", checklist::head(&kit.model));
+    for words in ["is held by", "bea@bastion pid 4711 since", "read-only here", "i then takes it over"] {
+        assert!(head.contains(words), "{words} after an hour: {head}");
+    }
+    assert!(!head.contains("No incident is open"), "{head}");
+    assert!(kit.model.title().contains("HELD ELSEWHERE"));
+    kit.keys("i");
+    assert_eq!(kit.effects, [Effect::LookAgain]);
+    assert!(kit.model.overlays.is_empty(), "never a second incident beside it");
+    kit.keys("i");
+    assert_eq!(kit.effects.len(), 1, "one look at a time");
+    kit.send(Msg::Looked { held: None });
+    kit.keys("i");
+    assert!(!kit.model.overlays.is_empty(), "it is over: a new one may begin");
+}
+
+fn observed(kit: &Kit, by: &str) -> Vec<String> {
+    let entries = &kit.model.session.as_ref().unwrap().entries;
+    let of = |e: &crate::incident::Entry| match &e.event {
+        Event::Observed { what, source } if source == by => Some(what.clone()),
+        _ => None,
+    };
+    entries.iter().filter_map(of).collect()
+}
+
+#[test]
+fn an_outage_of_a_source_is_on_record_with_its_start_and_its_end_once() {
+    let mut kit = Kit::live();
+    kit.standing(Source::Azure, Phase::Stale { why: "refused".into() });
+    kit.health(503);
+    kit.keys("i enter");
+    let said = observed(&kit, "sources");
+    assert!(
+        said[0].contains("azure does not answer") && said[0].contains("service is down (503)"),
+        "{said:?}"
+    );
+    kit.later(190).standing(Source::Azure, Phase::Polling { every_s: 30 });
+    kit.standing(Source::Web, Phase::Stale { why: "refused".into() });
+    kit.standing(Source::Web, Phase::Stale { why: "no answer".into() });
+    assert_eq!(observed(&kit, "azure"), ["azure answers again after 3 m"]);
+    let fix = "kubelogin get-token --client-secret hunter2".to_owned();
+    kit.standing(Source::Kubernetes, Phase::AuthExpired { why: "401".into(), fix });
+    assert_eq!(observed(&kit, "kubernetes"), ["kubernetes does not answer: sign in again: 401"]);
+    assert_eq!(
+        observed(&kit, "service"),
+        ["service does not answer: refused"],
+        "one outage, whatever its reasons"
+    );
+}
+
+#[test]
+fn a_source_that_goes_up_and_down_does_not_fill_the_record() {
+    let mut kit = Kit::incident();
+    for _ in 0..50 {
+        kit.later(1).standing(Source::Kubernetes, Phase::Stale { why: "reset".into() });
+        kit.standing(Source::Kubernetes, Phase::Live);
+    }
+    let said = observed(&kit, "kubernetes");
+    assert_eq!(said.len(), 10, "{said:?}");
+    assert!(said[9].starts_with("kubernetes answers again") && said[9].contains("no more of it"), "{said:?}");
+    kit.later(601).standing(Source::Kubernetes, Phase::Stale { why: "reset".into() });
+    assert_eq!(observed(&kit, "kubernetes").len(), 11, "a while later");
+}
+
+#[test]
+fn who_takes_over_late_has_what_was_said_done_sensed_at_once() {
+    let dead = crashed();
+    let entries = dead.model.session.as_ref().unwrap().entries.clone();
+    let mut kit = Kit::held();
+    for event in entries.iter().map(|e| e.event.clone()) {
+        kit.seal(event);
+    }
+    kit.keys("i");
+    kit.send(Msg::Opened { entries, resumed: true, notes: Vec::new() });
+    kit.send(Msg::Looked { held: None });
+    assert_eq!(
+        told(&kit).as_deref(),
+        Some("sensed again: 1 answered item still holds"),
+        "no news is waited for"
+    );
+    assert!(kit.model.held.is_none());
 }

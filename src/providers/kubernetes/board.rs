@@ -33,8 +33,9 @@ pub struct Board {
     /// What the sink knows of each deployment, once it knows any.
     shown: Option<HashMap<String, Deployment>>,
     said: Option<(Phase, Option<Utc>)>,
-    /// When everything was last known to be well (UTC).
-    confirmed: Option<Utc>,
+    /// When the watch of deployments last spoke (UTC). No other watch, and no probe on another connection, vouches for
+    /// what it shows.
+    heard: Option<Utc>,
 }
 
 impl std::fmt::Debug for Board {
@@ -52,7 +53,7 @@ impl Board {
             probe: None,
             shown: None,
             said: None,
-            confirmed: None,
+            heard: None,
         }
     }
 
@@ -70,6 +71,9 @@ impl Board {
         self.merge.replace(kind, things);
         if let Some(state) = self.watch(kind) {
             state.listed = true;
+        }
+        if kind == Kind::Deployments {
+            self.heard = Some(at);
         }
         self.tell_all(at);
     }
@@ -95,28 +99,27 @@ impl Board {
         if self.all_up() {
             self.probe = None;
         }
-        self.alive(at);
+        self.heard(kind, at);
         self.stand(at);
     }
 
-    /// The cluster gave a sign of life while all is well: what is shown is true as of now.
-    pub fn alive(&mut self, at: Utc) {
-        if self.all_up() && self.probe.is_none() {
-            self.confirmed = Some(at);
+    /// A watch spoke: it was taken up, sent an event or a bookmark.
+    pub fn heard(&mut self, kind: Kind, at: Utc) {
+        if kind == Kind::Deployments && self.shown.is_some() {
+            self.heard = Some(at);
+            (self.sink)(Update::Heard { source: Source::Kubernetes }, at);
         }
     }
 
     /// The probe got its answer. True if it had failed before.
     pub fn probed(&mut self, at: Utc) -> bool {
         let failed = self.probe.take().is_some();
-        self.alive(at);
         self.stand(at);
         failed
     }
 
     /// A part failed and will try again at `next`.
     pub fn down(&mut self, part: Part, fault: Fault, next: Utc, at: Utc) {
-        let was_well = self.said.as_ref().is_some_and(|(phase, _)| phase.is_healthy());
         match part {
             Part::Probe => self.probe = Some((fault, next)),
             Part::Watch(kind) => {
@@ -129,14 +132,11 @@ impl Board {
                 }
             }
         }
-        // The values were confirmed silently until now: say as of when, before saying that they age.
-        if was_well && let Some(confirmed) = self.confirmed {
-            self.tell_all(confirmed);
-        }
         self.stand(at);
     }
 
     fn tell_all(&mut self, at: Utc) {
+        let at = self.heard.unwrap_or(at);
         let listed = |kind| self.watches.iter().any(|(k, s)| *k == kind && s.listed);
         let settled = self.watches.iter().all(|(_, s)| s.listed || s.fault.is_some());
         if !listed(Kind::Deployments) || !settled {
@@ -234,8 +234,9 @@ mod tests {
         let (mut board, said) = running();
         let first = drain(&said);
         assert!(matches!(&first[0].0, Update::Deployments { all } if all.len() == 1));
-        assert!(matches!(&first[1].0, Update::Standing { phase: Phase::Live, next_try: None, .. }));
-        assert_eq!(first.len(), 2);
+        assert!(matches!(&first[1].0, Update::Heard { source: Source::Kubernetes }));
+        assert!(matches!(&first[2].0, Update::Standing { phase: Phase::Live, next_try: None, .. }));
+        assert_eq!(first.len(), 3);
         board.applied(deployment("rsm-test", 2, 2), at(2));
         assert!(drain(&said).is_empty(), "no news is not news");
         board.applied(deployment("rsm-test", 0, 2), at(3));
@@ -246,22 +247,42 @@ mod tests {
     }
 
     #[test]
-    fn a_fall_says_as_of_when_the_values_were_true_and_a_rise_is_said_once() {
+    fn values_are_as_of_the_last_word_of_the_watch_of_deployments() {
         let (mut board, said) = running();
         drain(&said);
-        board.alive(at(50));
+        let heard = |news: &[(Update, Utc)]| {
+            news.iter()
+                .filter(|(u, _)| matches!(u, Update::Heard { .. }))
+                .map(|(_, at)| *at)
+                .collect::<Vec<_>>()
+        };
+        board.heard(Kind::Deployments, at(50));
+        assert_eq!(heard(&drain(&said)), [at(50)], "a bookmark, say");
+        board.heard(Kind::Pods, at(61));
+        assert!(!board.probed(at(62)));
+        assert!(drain(&said).is_empty(), "neither another watch nor the probe vouches for it");
+        board.listed(Kind::Pods, Vec::new(), at(63));
+        assert!(matches!(&drain(&said)[..], [(Update::Deployments { .. }, when)] if *when == at(50)));
+    }
+
+    #[test]
+    fn a_fall_and_a_rise_are_said_once() {
+        let (mut board, said) = running();
+        drain(&said);
         board.down(Part::Watch(Kind::Pods), reset(), at(62), at(60));
         let news = drain(&said);
-        assert!(matches!(news[0], (Update::Deployments { .. }, confirmed) if confirmed == at(50)));
-        let Update::Standing { phase: Phase::Stale { why }, next_try, .. } = &news[1].0 else { panic!() };
+        let [(Update::Standing { phase: Phase::Stale { why }, next_try, .. }, _)] = &news[..] else {
+            panic!()
+        };
         assert_eq!((why.as_str(), *next_try), ("cannot reach it: connection reset by peer", Some(at(62))));
         board.down(Part::Watch(Kind::Deployments), reset(), at(61), at(60));
         board.up(Kind::Pods, at(61));
         drain(&said);
         board.up(Kind::Deployments, at(63));
         let news = drain(&said);
-        assert_eq!(news.len(), 1);
-        assert!(matches!(&news[0].0, Update::Standing { phase: Phase::Live, .. }));
+        assert_eq!(news.len(), 2);
+        assert!(matches!(news[0], (Update::Heard { .. }, when) if when == at(63)));
+        assert!(matches!(&news[1].0, Update::Standing { phase: Phase::Live, .. }));
     }
 
     #[test]
@@ -292,9 +313,7 @@ mod tests {
         assert!(!board.probed(at(15)));
         assert!(drain(&said).is_empty(), "a confirmation wakes nobody");
         board.down(Part::Probe, Fault::TimedOut { after_s: 5 }, at(36), at(35));
-        let news = drain(&said);
-        assert_eq!(news[0].1, at(15));
-        assert!(matches!(&news[1].0, Update::Standing { phase: Phase::Stale { .. }, .. }));
+        assert!(matches!(&drain(&said)[0].0, Update::Standing { phase: Phase::Stale { .. }, .. }));
         assert!(board.probed(at(36)));
         assert!(matches!(&drain(&said)[0].0, Update::Standing { phase: Phase::Live, .. }));
     }

@@ -303,7 +303,7 @@ impl<L: Lean> Watch<L> {
         if !version.is_empty() {
             self.version = Some(version);
         }
-        self.shared.board().alive(now);
+        self.shared.board().heard(self.kind, now);
         Ok(None)
     }
 }
@@ -316,8 +316,9 @@ pub async fn probe(shared: Arc<Shared>, beat: Beat) {
     let mut skip = shared.skip.subscribe();
     let mut failures = 0;
     loop {
+        let mut asked = false;
         if failures == 0 {
-            let asked = tokio::select! {
+            asked = tokio::select! {
                 () = sleep_until(beat.next(PROBE_EVERY, Instant::now())) => false,
                 _ = skip.changed() => true,
             };
@@ -348,7 +349,8 @@ pub async fn probe(shared: Arc<Shared>, beat: Beat) {
         match answer.await {
             Ok(_) => {
                 failures = 0;
-                if shared.board().probed(now()) {
+                // Who asks wants to know what is true now: only a watch that is taken up again says that.
+                if shared.board().probed(now()) || asked {
                     shared.resume.send_modify(|n| *n += 1);
                 }
             }

@@ -222,7 +222,7 @@ impl AsyncRead for Channel {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        if this.pending.is_empty() && !this.over {
+        if this.pending.is_empty() && !this.over && !this.ended {
             this.poll_life(cx)?;
             // Whoever waits for an answer means what they wrote to be sent, also where they did not say so.
             if this.unflushed && this.socket.poll_flush_unpin(cx).map_err(broken)?.is_ready() {

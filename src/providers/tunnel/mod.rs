@@ -255,7 +255,8 @@ impl Tunnels {
     pub async fn reach(&self, request: &TunnelRequest) -> Result<Connect, Fault> {
         let leads = |open: &&Arc<Open>| {
             let now = open.now();
-            now.state.is_open() && Some(&now.server) == request.server.as_ref()
+            // Not one whose server was not verified: whoever asks here has not said that this will do.
+            now.state.is_open() && now.warning.is_none() && Some(&now.server) == request.server.as_ref()
         };
         let found = self.lock().values().find(leads).and_then(|open| open.connect());
         if let Some(connect) = found {

@@ -31,7 +31,7 @@ pub fn draw(model: &Model, theme: &Theme, answer: &Answer, frame: &mut Frame<'_>
             ]));
             let age = sensed.as_of.map_or_else(
                 || "never heard of".into(),
-                |at| format!("{} ago, {}", clock::span(model.now - at), clock::both(at)),
+                |at| format!("{} ago, {}", clock::span(model.now - at), clock::both_s(at)),
             );
             lines.push(Line::from(vec![
                 Span::styled("source   ", dim),
@@ -51,8 +51,8 @@ pub fn draw(model: &Model, theme: &Theme, answer: &Answer, frame: &mut Frame<'_>
     lines.push(Line::default());
     let offers = [
         (choices.verify, "Enter", "[x] verified"),
-        (choices.said, "s", "[~] said done"),
-        (choices.said, "S", "with value"),
+        (choices.said, "s", if item.wants_value() { "[~] said, with the value" } else { "[~] said done" }),
+        (choices.said && !item.wants_value(), "S", "with value"),
         (true, "o", "[!] override"),
         (item.action.is_some(), "d", "do it"),
         (sense::wants_comparison(item), "c", "compare"),

@@ -48,7 +48,7 @@ pub fn palette(model: &Model, theme: &Theme, it: &Palette, frame: &mut Frame<'_>
 pub fn prompt(theme: &Theme, it: &Prompt, frame: &mut Frame<'_>) {
     let width = 90.min(frame.area().width);
     let label = wrap(&it.label(), width.saturating_sub(4));
-    let inner = window("", Role::BorderFocus, theme, (width, label.len() as u16 + 4), frame);
+    let inner = window(&it.title(), Role::BorderFocus, theme, (width, label.len() as u16 + 4), frame);
     for (n, line) in label.iter().enumerate() {
         put(Line::styled(line.clone(), theme.style(Role::Title)), nth(inner, n as u16), frame.buffer_mut());
     }

@@ -6,15 +6,20 @@ use ratatui::text::{Line, Span};
 
 use super::field;
 use crate::core::Model;
+use crate::core::model::Detail;
 use crate::core::overlays::guard::{Guard, Step};
-use crate::incident::UndoKind;
+use crate::domain::{Source, clock};
+use crate::incident::{Action, UndoKind};
 use crate::view::parts::{cell, hint, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
 
 pub fn draw(model: &Model, theme: &Theme, guard: &Guard, frame: &mut Frame<'_>) {
     let width = 100.min(frame.area().width);
     let inner_width = width.saturating_sub(2);
-    let steps: Vec<Vec<Line<'_>>> = guard.steps.iter().map(|s| step(theme, s, inner_width)).collect();
+    let steps: Vec<Vec<Line<'_>>> = guard.steps.iter().map(|s| step(model, theme, s, inner_width)).collect();
+    let warning = guard.warning.iter().flat_map(|text| wrap(text, inner_width));
+    let warning = warning.map(|line| Line::styled(line, theme.style(Role::Danger))).collect();
+    let steps: Vec<Vec<Line<'_>>> = std::iter::once(warning).chain(steps).collect();
     let wanted: usize = steps.iter().map(Vec::len).sum();
     let height = (wanted as u16).saturating_add(9).min(frame.area().height);
     let inner = window(&guard.title, Role::Danger, theme, (width, height), frame);
@@ -50,7 +55,7 @@ pub fn draw(model: &Model, theme: &Theme, guard: &Guard, frame: &mut Frame<'_>) 
     buttons(theme, guard, rest, frame);
 }
 
-fn step<'a>(theme: &Theme, step: &Step, width: u16) -> Vec<Line<'a>> {
+fn step<'a>(model: &Model, theme: &Theme, step: &Step, width: u16) -> Vec<Line<'a>> {
     let dim = theme.style(Role::Dim);
     let mut lines = Vec::new();
     let mut labelled = |label: &'static str, text: &str, role: Role| {
@@ -63,7 +68,8 @@ fn step<'a>(theme: &Theme, step: &Step, width: u16) -> Vec<Line<'a>> {
         }
     };
     labelled("target", &step.target, Role::Title);
-    labelled("now", &step.old, Role::Text);
+    let (old, role) = now(model, step);
+    labelled("now", &old, role);
     labelled("then", &step.new, Role::Danger);
     labelled("same as", &step.command, Role::Info);
     let note = match (&step.capture, &step.undoes) {
@@ -80,6 +86,19 @@ fn step<'a>(theme: &Theme, step: &Step, width: u16) -> Vec<Line<'a>> {
         }
     }
     lines
+}
+
+/// The value that the change replaces, as old as it is; the source may have moved on unseen.
+fn now(model: &Model, step: &Step) -> (String, Role) {
+    let Action::Scale { .. } = step.action else { return (step.old.clone(), Role::Text) };
+    let (_, as_of, ..) = model.world.phase(Source::Kubernetes);
+    let age = as_of.map_or_else(String::new, |at| format!(" · heard {} ago", clock::span(model.now - at)));
+    if model.unwell(Source::Kubernetes) {
+        let why = model.standing_short(Source::Kubernetes, Detail::Next);
+        (format!("NOT KNOWN, it was {} (kubernetes {why})", step.old), Role::Warn)
+    } else {
+        (format!("{}{age}", step.old), Role::Text)
+    }
 }
 
 fn buttons(theme: &Theme, guard: &Guard, area: Rect, frame: &mut Frame<'_>) {

@@ -10,8 +10,8 @@ use crate::core::model::Level;
 use crate::core::overlays::palette::available;
 use crate::core::overlays::reader::{Page, Reader};
 use crate::core::panes::compare;
-use crate::core::{Model, sense};
-use crate::domain::{clock, text};
+use crate::core::{Model, sense, session};
+use crate::domain::{Sensed, clock, text};
 use crate::view::parts::{cell, hint, mark_role, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
 
@@ -142,6 +142,10 @@ fn messages<'a>(model: &Model, theme: &Theme, width: u16) -> Vec<Line<'a>> {
     lines
 }
 
+fn heard(sensed: &Sensed) -> String {
+    sensed.as_of.map_or_else(String::new, |at| format!(", as of {}", clock::london_s(at)))
+}
+
 fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'a>> {
     let Some(item) = model.runbook().and_then(|r| r.item(id)) else { return Vec::new() };
     let dim = theme.style(Role::Dim);
@@ -165,12 +169,12 @@ fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'
     if let Some(sensed) = sense::sense(model, item) {
         let expects = sense::expectation(model, item).map_or_else(String::new, |e| format!(", must be {e}"));
         lines.push(Line::styled(
-            format!("sensed now: {}{expects} ({})", sensed.value, sensed.source),
+            format!("sensed: {}{expects} ({}{})", sensed.value, sensed.source, heard(&sensed)),
             theme.style(Role::Text),
         ));
     }
-    if let Some(session) = &model.session {
-        if let Some(answer) = session.state.answers.get(id) {
+    if let Some(open) = &model.session {
+        if let Some(answer) = open.state.answers.get(id) {
             let text = format!(
                 "{} {} by {} at {}",
                 answer.mark.sign(),
@@ -179,14 +183,18 @@ fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'
                 clock::both(answer.at)
             );
             lines.push(Line::styled(text, theme.style(mark_role(answer.mark))));
+            if let Some(at) = session::put_back(model, item) {
+                let text = format!("  what it changed was put back at {}", clock::both_s(at));
+                lines.push(Line::styled(text, theme.style(Role::Info)));
+            }
             if let Some(saw) = &answer.sensed {
-                lines.push(Line::styled(format!("  saw {} ({})", saw.value, saw.source), dim));
+                lines.push(Line::styled(format!("  saw {} ({}{})", saw.value, saw.source, heard(saw)), dim));
             }
             if let Some(reason) = &answer.reason {
                 lines.push(Line::styled(format!("  because {reason}"), dim));
             }
         }
-        for note in session.state.notes.iter().filter(|n| n.item.as_deref() == Some(id)) {
+        for note in open.state.notes.iter().filter(|n| n.item.as_deref() == Some(id)) {
             lines.push(Line::styled(format!("note by {}: {}", note.who, note.text), theme.style(Role::Info)));
         }
     }

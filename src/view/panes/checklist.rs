@@ -3,6 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::empty;
 use crate::core::panes::PaneId;
@@ -13,6 +14,9 @@ use crate::incident::Mark;
 use crate::runbook::Item;
 use crate::view::parts::{cell, draw_rows, mark_role, nth, put, row_style, wrap};
 use crate::view::theme::{Role, Theme};
+
+/// Columns that an item's title keeps beside what is said of it.
+const TITLE_LEAST: usize = 30;
 
 pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut Frame<'_>) {
     let head = checklist::head(model);
@@ -52,6 +56,7 @@ fn head_line<'a>(theme: &Theme, line: &Head, width: u16) -> Line<'a> {
         Head::Condition(t) => (t, Role::Title),
         Head::Goal(t) => (t, Role::Dim),
         Head::Memory(t) => (t, Role::Warn),
+        Head::Held(t) => (t, Role::Danger),
         Head::Invite(t) | Head::Away(t) => (t, Role::Info),
     };
     Line::styled(cell(text, usize::from(width)), theme.style(role))
@@ -72,6 +77,12 @@ fn row<'a>(model: &Model, theme: &Theme, key: &Row, current: Option<&str>, width
     let mut tail = String::new();
     if let Some(value) = session::contradiction(model, item) {
         tail = format!("LOOK AGAIN: now {value}");
+        // The title is what finds it again; the value stands below the rows.
+        if tail.width() + TITLE_LEAST > usize::from(width) {
+            tail = "LOOK AGAIN".into();
+        }
+    } else if let Some(at) = session::put_back(model, item) {
+        tail = format!("put back {}", clock::london_hm(at));
     } else if mark == Mark::Open {
         tail = sense::sense(model, item)
             .filter(|s| s.verdict == Verdict::Pass)
@@ -85,6 +96,8 @@ fn row<'a>(model: &Model, theme: &Theme, key: &Row, current: Option<&str>, width
     let text = theme.style(if mark == Mark::Open { Role::Text } else { Role::Dim });
     let right_role = if tail.starts_with("LOOK") {
         Role::Danger
+    } else if tail.starts_with("put back") {
+        Role::Info
     } else if tail.is_empty() {
         Role::Dim
     } else {
@@ -112,7 +125,8 @@ fn details<'a>(model: &Model, theme: &Theme, item: &Item, width: u16) -> Vec<Lin
             answer.sensed.as_ref().map_or_else(String::new, |s| format!(" · saw {} ({})", s.value, s.source));
         let why = answer.reason.as_ref().map_or_else(String::new, |r| format!(" · {r}"));
         let text = format!("{} by {} {}{saw}{why}", answer.mark.word(), answer.who, clock::both(answer.at));
-        lines.push(Line::styled(text, theme.style(mark_role(answer.mark))));
+        let style = theme.style(mark_role(answer.mark));
+        lines.extend(wrap(&text, width).into_iter().map(|l| Line::styled(l, style)));
     }
     if let Some(sensed) = sense::sense(model, item) {
         let role = match sensed.verdict {
@@ -120,11 +134,16 @@ fn details<'a>(model: &Model, theme: &Theme, item: &Item, width: u16) -> Vec<Lin
             Verdict::Fail => Role::Warn,
             Verdict::Unknown => Role::Dim,
         };
-        let expects = sense::expectation(model, item).map_or_else(String::new, |e| format!(", must be {e}"));
-        lines.push(Line::from(vec![
-            Span::styled(format!("sensed: {}", sensed.value), theme.style(role)),
-            Span::styled(format!("{expects} · {}", sensed.source), dim),
-        ]));
+        let value = format!("sensed: {}", sensed.value);
+        let rest = match sense::expectation(model, item) {
+            Some(expected) => format!("must be {expected} · {}", sensed.source),
+            None => sensed.source,
+        };
+        let one = format!("{value}, {rest}");
+        // What must be is never what is cut.
+        let texts = if one.width() <= usize::from(width) { vec![one] } else { vec![value, rest] };
+        let wrapped = texts.iter().flat_map(|text| wrap(text, width));
+        lines.extend(wrapped.map(|l| Line::styled(l, theme.style(role))));
     }
     if item.action.is_some() {
         lines.push(Line::styled("d does it, through the guard", theme.style(Role::Info)));

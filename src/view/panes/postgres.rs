@@ -86,20 +86,25 @@ fn row<'a>(model: &Model, theme: &Theme, server: &Server, width: u16) -> Line<'a
 fn details<'a>(model: &Model, theme: &Theme, server: &Server, width: u16) -> Vec<Line<'a>> {
     let dim = theme.style(Role::Dim);
     let text = theme.style(Role::Text);
-    let window = match (server.restore_window(model.now), server.earliest_restore) {
+    // Its end does not go on with our clock while Azure is silent, and has its age then.
+    let stale = model.unwell(Source::Azure);
+    let told = model.world.servers.as_of.unwrap_or(model.now);
+    let age = if stale { format!(" · {} old", clock::span(model.now - told)) } else { String::new() };
+    let window = match (server.restore_window(told), server.earliest_restore) {
         (Some((from, to)), _) => vec![
-            format!("restorable {} to {}", clock::london_day(from), clock::london_day(to)),
-            format!("           {} to {}", clock::utc_day(from), clock::utc_day(to)),
+            format!("restorable {} to {}", clock::london_day_s(from), clock::london_day_s(to)),
+            format!("           {} to {}{age}", clock::utc_day_s(from), clock::utc_day_s(to)),
         ],
         (None, Some(from)) => vec![
-            format!("restorable from {}", clock::both(from)),
+            format!("restorable from {}", clock::both_s(from)),
             "           nothing is older than 5 minutes yet".into(),
         ],
         (None, None) => vec!["restore window: Azure does not say".into()],
     };
     let days = server.retention_days.map_or_else(String::new, |d| format!("kept {d} days · "));
     let storage = server.storage_gb.map_or_else(String::new, |g| format!("{g} GB · "));
-    let facts = format!("{}{} · {storage}HA {}", days, server.tier, server.ha);
+    let facts = format!("{days}{} · {storage}HA {}", server.tier, server.ha);
+    let text = if stale { theme.style(Role::Stale) } else { text };
     let mut lines: Vec<Line<'_>> = window.into_iter().map(|l| Line::styled(l, text)).collect();
     lines.push(Line::styled(facts, dim));
     match model.world.metrics.value.as_ref().and_then(|m| m.get(&server.name)) {

@@ -106,14 +106,29 @@ async fn a_silent_cluster_is_noticed_and_its_values_are_as_of_when_it_last_spoke
     let ear = Ear::default();
     let _providers = providers::start(&world.settings, &world.target, ear.sink());
     ear.stands(Source::Kubernetes, "live", 0, SOON, |p| *p == Phase::Live).await;
-    let (from, stalled) = (ear.len(), chrono::Utc::now());
+    let from = ear.len();
     kubernetes_survives(&world, &ear, Kind::Stall).await;
-    let confirmed = ear
-        .hear("values as of before", from, Duration::ZERO, |u, at| {
-            matches!(u, Update::Deployments { .. }).then_some(at)
-        })
-        .await;
-    assert!(confirmed <= stalled + chrono::Duration::seconds(1), "{confirmed} {stalled}");
+    let news = ear.since(from);
+    let stale = |u: &Update| matches!(u, Update::Standing { phase: Phase::Stale { .. }, .. });
+    let noticed = news.iter().position(|(u, _)| stale(u)).unwrap();
+    let heard = news[..noticed].iter().find(|(u, _)| {
+        matches!(u, Update::Heard { .. } | Update::Deployments { .. } | Update::DeploymentChanged { .. })
+    });
+    assert_eq!(heard, None, "nothing is as of a moment at which nothing was heard");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_again_hears_as_of_when_the_values_are_true() {
+    let world = World::start("asked").await;
+    let ear = Ear::default();
+    let providers = providers::start(&world.settings, &world.target, ear.sink());
+    ear.stands(Source::Kubernetes, "live", 0, SOON, |p| *p == Phase::Live).await;
+    let (from, asked) = (ear.len(), chrono::Utc::now());
+    providers.retry_now(Source::Kubernetes);
+    let heard = ear.hear("the watch again", from, SOON, |u, at| {
+        matches!(u, Update::Heard { source: Source::Kubernetes }).then_some(at)
+    });
+    assert!(heard.await >= asked);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

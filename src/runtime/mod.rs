@@ -287,21 +287,9 @@ impl Cockpit {
     fn carry_out(&mut self, effect: Effect) {
         let now = self.model.now;
         match effect {
-            Effect::OpenIncident(event) => {
-                if let Some(writer) = &self.writer {
-                    writer.open(event, now);
-                }
-            }
-            Effect::LookAgain => {
-                if let Some(writer) = &self.writer {
-                    writer.look();
-                }
-            }
-            Effect::Journal(events) => {
-                if let Some(writer) = &self.writer {
-                    writer.append(events, now);
-                }
-            }
+            Effect::OpenIncident(event) => self.write(|writer| writer.open(event, now)),
+            Effect::LookAgain => self.write(Writer::look),
+            Effect::Journal(events) => self.write(|writer| writer.append(events, now)),
             Effect::Run { id, action } if matches!(action, Action::HandOff { .. }) => {
                 self.loan.ask(id, action)
             }
@@ -348,6 +336,13 @@ impl Cockpit {
             Effect::Suspend => self.suspend(),
             Effect::Redraw => self.guard.repaint(),
             Effect::Panic => test_panic(),
+        }
+    }
+
+    /// A replay writes nothing.
+    fn write(&self, what: impl FnOnce(&Writer)) {
+        if let Some(writer) = &self.writer {
+            what(writer);
         }
     }
 

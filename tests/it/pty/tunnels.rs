@@ -98,7 +98,6 @@ fn without_the_right_to_exec_the_cockpit_says_so_and_goes_by_port_forward() {
     settled(&pty);
     open(&mut pty);
     pty.send(":tunnel live\r");
-    shows(&pty, "a1 failed: not allowed: create pods/exec.");
     shows(&pty, "(-x, or `through` in the form)");
     // Until its tunnel is known to have failed, another to the same place is refused.
     shows(&pty, "FAILED: not allowed");

@@ -14,7 +14,7 @@ use crate::incident::ground::{SOON, rows, shows};
 use crate::incident::{arm, open};
 use crate::installed;
 use crate::pty::handoff::tunnel_is_open;
-use crate::pty::harness::{Home, Spawn};
+use crate::pty::harness::{Home, Pty, Spawn};
 
 const PASSWORD: &str = "s3cret";
 
@@ -86,12 +86,18 @@ fn in_the_cockpit(ground: &Ground) {
     shows(&pty, "redis-cli CAN WRITE to LIVE");
     pty.send("y");
     // redis-cli drops what is typed before it asks.
-    pty.wait("redis-cli's prompt", SOON, |s| {
-        let asks = |line: &String| line.starts_with("127.0.0.1:") && line.ends_with('>');
-        (!s.screen().alternate_screen() && rows(s.screen()).iter().any(asks)).then_some(())
-    });
+    let asks = |pty: &Pty, times: usize| {
+        pty.wait("redis-cli's prompt", SOON, |s| {
+            let lines = rows(s.screen());
+            let prompts: Vec<_> = lines.iter().filter(|line| line.starts_with("127.0.0.1:")).collect();
+            let waits = prompts.len() == times && prompts.last().is_some_and(|line| line.ends_with('>'));
+            (!s.screen().alternate_screen() && waits).then_some(())
+        });
+    };
+    asks(&pty, 1);
     pty.send("GET greeting\r");
-    shows(&pty, "\"hello\"");
+    asks(&pty, 2);
+    assert_eq!(pty.text().matches("\"hello\"").count(), 2, "{}", pty.text());
     pty.send("QUIT\r");
     shows(&pty, "ended with code 0 after");
     pty.send("q");

@@ -27,6 +27,7 @@ const STATEMENT_MS: u32 = 300_000;
 const LEAVING: Duration = Duration::from_secs(5);
 
 /// The signals that end us.
+#[derive(Debug)]
 pub struct Signals {
     interrupt: Stream,
     terminate: Stream,

@@ -20,7 +20,11 @@ const LOOKS: u32 = 2;
 ///
 /// # Errors
 /// The time allowed on live is used up, a failure of the connection, or we are told to stop.
-pub async fn wait(asking: &Asking<'_>) -> Result<(), CompareError> {
+pub fn wait<'a>(asking: &'a Asking<'_>) -> Later<'a, Result<(), CompareError>> {
+    Box::pin(waiting(asking))
+}
+
+async fn waiting(asking: &Asking<'_>) -> Result<(), CompareError> {
     asking.pace.within_budget()?;
     if asking.pace.is_quiet() {
         return Ok(());
@@ -80,7 +84,11 @@ pub async fn undivided<'w, T>(
 const STOPPED: &str = "57014";
 
 /// Ends when a statement on live should be stopped; with the reason in words.
-async fn trouble(asking: &Asking<'_>) -> String {
+fn trouble<'a>(asking: &'a Asking<'_>) -> Later<'a, String> {
+    Box::pin(troubled(asking))
+}
+
+async fn troubled(asking: &Asking<'_>) -> String {
     let over = async {
         match asking.pace.left() {
             Some(left) => sleep(left).await,

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 
 use super::CompareError;
 use crate::compare::ask::session as ask;
-use crate::compare::link::{Connect, Link};
+use crate::compare::link::{Connect, Later, Link};
 use crate::compare::model::Side;
 use crate::domain::text;
 
@@ -83,9 +83,11 @@ impl Session {
     }
 
     /// Runs statements that answer nothing.
-    pub async fn run(&self, what: &'static str, sql: &str) -> Result<(), CompareError> {
-        self.guarded(async { self.link.client.batch_execute(sql).await.map_err(|e| self.trouble(what, &e)) })
-            .await
+    pub fn run<'a>(&'a self, what: &'static str, sql: &'a str) -> Later<'a, Result<(), CompareError>> {
+        let work = async move {
+            self.link.client.batch_execute(sql).await.map_err(|e| self.trouble(what, &e))
+        };
+        self.guarded(Box::pin(work))
     }
 
     /// Asks and keeps all rows: for answers that are bounded.
@@ -100,13 +102,24 @@ impl Session {
     }
 
     /// Asks and hands each row over as it comes; `None` from `take` says that it cannot be understood.
-    pub async fn each(
-        &self,
+    pub fn each<'a>(
+        &'a self,
         what: &'static str,
-        sql: &str,
-        mut take: impl FnMut(Row) -> Option<()>,
-    ) -> Result<(), CompareError> {
-        let work = async {
+        sql: &'a str,
+        take: impl FnMut(Row) -> Option<()> + Send + 'a,
+    ) -> Later<'a, Result<(), CompareError>> {
+        self.each_row(what, sql, Box::new(take))
+    }
+
+    /// Every question is one boxed future of one type: everything above is built of these, and the compiler need not look
+    /// into them again wherever they are waited for.
+    fn each_row<'a>(
+        &'a self,
+        what: &'static str,
+        sql: &'a str,
+        mut take: Box<dyn FnMut(Row) -> Option<()> + Send + 'a>,
+    ) -> Later<'a, Result<(), CompareError>> {
+        let work = async move {
             let trouble = |e| self.trouble(what, &e);
             let rows = self
                 .link
@@ -122,7 +135,7 @@ impl Session {
             }
             Ok(())
         };
-        self.guarded(work).await
+        self.guarded(Box::pin(work))
     }
 
     /// The one text that a question answers.
@@ -140,19 +153,21 @@ impl Session {
     }
 
     /// Does `work` unless we are told to stop; then stops it on the server.
-    async fn guarded<T>(
-        &self,
-        work: impl Future<Output = Result<T, CompareError>>,
-    ) -> Result<T, CompareError> {
+    fn guarded<'a>(
+        &'a self,
+        work: Later<'a, Result<(), CompareError>>,
+    ) -> Later<'a, Result<(), CompareError>> {
         let mut stop = self.stop.clone();
-        tokio::select! {
-            biased;
-            () = stopped(&mut stop) => {
-                self.link.cancel.cancel().await;
-                Err(CompareError::Cancelled)
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => {
+                    self.link.cancel.cancel().await;
+                    Err(CompareError::Cancelled)
+                }
+                done = work => done,
             }
-            done = work => done,
-        }
+        })
     }
 
     /// Stops what runs on this connection, on the server.

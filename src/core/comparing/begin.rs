@@ -119,6 +119,6 @@ pub fn start(model: &mut Model, copy: String, options: CompareOptions) -> Vec<Ef
 pub fn began(model: &mut Model, request: &CompareRequest) {
     let view = &mut model.panes.compare;
     view.level = Level::Tables;
-    (view.table, view.row) = (None, None::<RowKey>);
+    (view.table, view.row, view.held) = (None, None::<RowKey>, false);
     model.compare = Some(Comparison::new(request.clone(), model.now));
 }

@@ -149,7 +149,7 @@ fn into_table(model: &mut Model) {
     if view.table != Some(id) {
         (view.rows, view.left) = (Default::default(), 0);
     }
-    (view.table, view.level) = (Some(id), Level::Rows);
+    (view.table, view.level, view.held) = (Some(id), Level::Rows, true);
     // Two versions side by side need the width of the screen.
     view.zoomed = !model.zoom;
     model.zoom = true;
@@ -201,6 +201,7 @@ fn jump(model: &mut Model, forward: bool) {
     if !found {
         model.tell(Tone::Info, "No further difference that way.");
     }
+    panes::hold(model, PaneId::Compare);
     panes::settle(model);
 }
 

@@ -36,6 +36,8 @@ pub struct View {
     pub columns: List<u16>,
     /// The first column that shows beside the key, among those that are not of the key.
     pub left: usize,
+    /// The person is at a table of their choice: else the worst one that is known is selected.
+    pub held: bool,
     /// Going into a table zoomed the pane, so coming back takes it away.
     pub zoomed: bool,
 }

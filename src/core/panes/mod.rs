@@ -180,18 +180,21 @@ pub fn settle(model: &mut Model) {
     if !model.panes.timeline_held {
         with_list!(model, PaneId::Timeline, |list, rows, height| list.go(&rows, Move::Last, height));
     }
+    if model.panes.compare.level == compare::Level::Tables && !model.panes.compare.held {
+        with_list!(model, PaneId::Compare, |list, rows, height| list.go(&rows, Move::First, height));
+    }
 }
 
 /// Moves the selection of a pane.
 pub fn go(model: &mut Model, pane: PaneId, to: Move) {
     with_list!(model, pane, |list, rows, height| list.go(&rows, to, height));
-    hold_timeline(model, pane);
+    hold(model, pane);
 }
 
 /// Turns the wheel over a pane.
 pub fn wheel(model: &mut Model, pane: PaneId, down: bool) {
     with_list!(model, pane, |list, rows, height| list.wheel(&rows, down, height));
-    hold_timeline(model, pane);
+    hold(model, pane);
 }
 
 /// Selects the row that is drawn `line` lines below the top of the pane's rows.
@@ -200,7 +203,7 @@ pub fn click(model: &mut Model, pane: PaneId, line: usize) {
         let index = list.top + line;
         list.select_index(&rows, index);
     });
-    hold_timeline(model, pane);
+    hold(model, pane);
 }
 
 /// The pane's filter text.
@@ -290,10 +293,18 @@ pub fn summary(model: &Model, pane: PaneId) -> String {
     }
 }
 
-fn hold_timeline(model: &mut Model, pane: PaneId) {
-    if pane == PaneId::Timeline {
-        let rows = timeline::rows(model);
-        let last = rows.len().saturating_sub(1);
-        model.panes.timeline_held = model.panes.timeline.position(&rows).is_some_and(|p| p < last);
+/// After a person moved: the timeline stays where it is unless at its end, the comparison's tables unless at their top.
+pub fn hold(model: &mut Model, pane: PaneId) {
+    match pane {
+        PaneId::Timeline => {
+            let rows = timeline::rows(model);
+            let last = rows.len().saturating_sub(1);
+            model.panes.timeline_held = model.panes.timeline.position(&rows).is_some_and(|p| p < last);
+        }
+        PaneId::Compare if model.panes.compare.level == compare::Level::Tables => {
+            let rows = compare::tables(model);
+            model.panes.compare.held = model.panes.compare.tables.position(&rows).is_some_and(|p| p > 0);
+        }
+        _ => {}
     }
 }

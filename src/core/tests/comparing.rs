@@ -118,6 +118,11 @@ fn what_lost_most_stands_on_top_while_verdicts_come_in() {
     news(&mut kit, compared::beginning());
     assert_eq!(names(&kit)[0], "orders", "a glimpse counts");
     assert_eq!(names(&kit).last().unwrap(), "documents", "what is the same is last");
+    crate::core::update::settle(&mut kit.model);
+    // Whoever has not moved sees the worst that is known, not the first that was listed.
+    news(&mut kit, vec![Event::Glimpse { id: 5, differs: true, rows_live: 1, rows_restored: 90_003 }]);
+    crate::core::update::settle(&mut kit.model);
+    assert_eq!(compare::table(&kit.model).unwrap().head.table.name, names(&kit)[0]);
     kit.keys("G");
     let selected = kit.model.panes.compare.tables.selected;
     news(&mut kit, compared::end());

@@ -33,8 +33,10 @@ pub struct Options {
     /// Sessions at work on live, ours apart, above which we wait. `None`: twice those of the beginning, at least 8 more;
     /// 0 never waits.
     pub max_load: Option<u32>,
-    /// How long we may work on live in all.
+    /// How long live may work for us in all; waits and rests do not count.
     pub budget: Option<Duration>,
+    /// Longest statement: the server stops one that takes longer.
+    pub statement: Duration,
     /// Connections to the copy, 1 or 2.
     pub restored_connections: u8,
     /// Bytes of a value that are fetched; longer ones are cut.
@@ -52,6 +54,7 @@ impl Default for Options {
             chunk: Duration::from_millis(500),
             max_load: None,
             budget: None,
+            statement: Duration::from_secs(3_600),
             restored_connections: 2,
             value_bytes: 2_000,
         }

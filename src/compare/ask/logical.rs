@@ -27,19 +27,21 @@ pub fn key_and_writer(key: &str) -> String {
     format!("hashint8extended({key}, xmin::text::int8)")
 }
 
-/// (key, content) of one in 2^`bits` rows, chosen by key so that both sides choose the same: for estimates.
-pub fn sample(scan: Scan<'_>, key: &str, content: &str, bits: u32) -> String {
+/// (key, content) of one in 2^`bits` rows, chosen by key so that both sides choose the same: for estimates. `more` as
+/// above.
+pub fn sample(scan: Scan<'_>, key: &str, content: &str, bits: u32, more: &str) -> String {
     format!(
-        "SELECT {key}, {content} FROM {} WHERE hashint8extended({key}, 17) & {} = 0{}",
+        // The order matters: whatever `more` does, it does for all rows.
+        "SELECT {key}, {content} FROM {} WHERE CASE WHEN true{more} THEN hashint8extended({key}, 17) & {} = 0 END{}",
         scan.table,
         (1_u64 << bits) - 1,
         and(scan.filter)
     )
 }
 
-/// How many rows there are.
-pub fn count(scan: Scan<'_>) -> String {
-    format!("SELECT count(*)::int8 FROM {} WHERE true{}", scan.table, and(scan.filter))
+/// How many rows there are. `more` conditions begin with AND, as above.
+pub fn count(scan: Scan<'_>, more: &str) -> String {
+    format!("SELECT count(*)::int8 FROM {} WHERE true{}{more}", scan.table, and(scan.filter))
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub fn buckets_by_scan(scan: Scan<'_>, blocks: u64, width: u64, rest: Option<u32
 }
 
 /// Blocks between two rests: 16 MB.
-const REST_EVERY: u64 = 2_048;
+pub const REST_EVERY: u64 = 2_048;
 
 /// A condition that holds for every row, and at the first row of some blocks takes `times` as long as it is since the
 /// last of them; at most a second. A cursor with pauses would have to hand out every row.

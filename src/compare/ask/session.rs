@@ -39,6 +39,9 @@ pub fn renew(side: Side) -> String {
     }
 }
 
+/// Which transactions this one sees, as one text: the same text, the same rows.
+pub const SNAPSHOT: &str = "SELECT pg_current_snapshot()::text";
+
 /// Gives the snapshot to other sessions: one text.
 pub const EXPORT: &str = "SELECT pg_export_snapshot()";
 

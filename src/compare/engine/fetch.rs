@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::CompareError;
 use super::session::Session;
 use super::table::{Asking, At, Table, pick};
+use super::{CompareError, gentle};
 use crate::compare::ask;
 use crate::compare::ask::physical::numbers;
 use crate::compare::ask::rows::{self, Place};
@@ -24,27 +24,27 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Key and content of row versions.
 pub async fn identities(
-    session: &Session,
+    asking: &Asking<'_>,
+    side: Side,
     table: &Table,
     versions: &[Version],
 ) -> Result<Vec<Found<At>>, CompareError> {
-    let (side, what) = (session.side, "differing rows");
+    let (session, what) = (asking.session(side), "differing rows");
     let (key, content) = (table.key(side), table.content(side));
     let mut found = Vec::with_capacity(versions.len());
     for some in versions.chunks(AT_ONCE) {
         let places: Vec<Place> = some.iter().map(|v| v.place).collect();
         let sql = rows::identities(table.scan(side), &key, &content, &rows::at(&places));
-        session
-            .each(what, &sql, |row| {
-                found.push(Found {
-                    place: At::Place(buckets::place(row.try_get(0).ok()?)?),
-                    key: row.try_get(1).ok()?,
-                    content: row.try_get(2).ok()?,
-                    copies: 1,
-                });
-                Some(())
-            })
-            .await?;
+        let read = session.each(what, &sql, |row| {
+            found.push(Found {
+                place: At::Place(buckets::place(row.try_get(0).ok()?)?),
+                key: row.try_get(1).ok()?,
+                content: row.try_get(2).ok()?,
+                copies: 1,
+            });
+            Some(())
+        });
+        gentle::ask(asking, side, read).await?;
     }
     if found.len() != versions.len() {
         return Err(session.garbled(what, "a row went away within one snapshot"));
@@ -129,17 +129,16 @@ async fn values(
             &condition(table, side, some),
             asking.options.value_bytes,
         );
-        session
-            .each("differing rows", &sql, |row| {
-                let name = match (by_place, row.try_get::<_, Option<i64>>(0).ok()?) {
-                    (true, _) => Name::Place(row.try_get(2).ok()?),
-                    (false, Some(key)) => Name::Key(key),
-                    (false, None) => Name::Content(row.try_get(1).ok()?),
-                };
-                all.insert(name, version(&row)?);
-                Some(())
-            })
-            .await?;
+        let read = session.each("differing rows", &sql, |row| {
+            let name = match (by_place, row.try_get::<_, Option<i64>>(0).ok()?) {
+                (true, _) => Name::Place(row.try_get(2).ok()?),
+                (false, Some(key)) => Name::Key(key),
+                (false, None) => Name::Content(row.try_get(1).ok()?),
+            };
+            all.insert(name, version(&row)?);
+            Some(())
+        });
+        gentle::ask(asking, side, read).await?;
     }
     Ok(all)
 }
@@ -204,8 +203,7 @@ pub async fn whole(
     limit: usize,
     stop: &watch::Receiver<bool>,
 ) -> Result<Option<Option<Value>>, CompareError> {
-    let session = Session::open(connect, wanted.side, &Arc::default(), stop, "").await?;
-    session.run("a value", &format!("SET statement_timeout = {}", PATIENCE.as_millis())).await?;
+    let session = Session::open(connect, wanted.side, &Arc::default(), stop, (PATIENCE, "")).await?;
     let Some(place) = place(&wanted.ctid) else {
         return Err(session.garbled("a value", "the place of its row"));
     };

@@ -52,12 +52,14 @@ pub async fn alone(asking: &Asking<'_>, pair: &Pair, result: &mut TableResult) -
     let named = |num: &i32| relation.columns.iter().find(|c| c.num == *num).map(|c| c.name.clone());
     result.key =
         relation.keys.first().and_then(|k| k.columns.iter().map(named).collect()).unwrap_or_default();
-    let (rows, shown) = if matches!(relation.kind.as_str(), "r" | "m") {
-        one_side::look(asking.session(side), relation, asking.options).await?
-    } else {
-        (0, Vec::new())
-    };
-    result.rows = shown;
+    let mut rows = 0;
+    if matches!(relation.kind.as_str(), "r" | "m") {
+        let seen = one_side::look(asking, side, relation).await?;
+        (rows, result.rows) = (seen.rows, seen.first);
+        result.counts.exact = seen.about.is_none();
+        let note = |why| format!("{why}: it was not counted, the number is the server's estimate");
+        result.notes.extend(seen.about.map(note));
+    }
     if side == Side::Live {
         (result.verdict, result.rows_live, result.counts.new) = (Verdict::New, Some(rows), rows);
     } else {

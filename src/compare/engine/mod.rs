@@ -48,6 +48,19 @@ pub enum CompareError {
     OneServer { database: String },
     #[error("the {side} database is PostgreSQL {version}: comparing needs 14 or newer")]
     TooOld { side: Side, version: String },
+    /// The server's time limit for a statement.
+    #[error(
+        "the {side} database did not tell {what} within {seconds} s: leave the table out (--exclude), or compare a part of it (--where)"
+    )]
+    TooLong { side: Side, what: &'static str, seconds: u64 },
+    /// Live is busy; the transaction there was ended rather than held.
+    #[error("live has no room: {why}; compare again when there is less to do, or allow more (--max-load)")]
+    NoRoom { why: String },
+    /// Live was not read to the end of a statement that cannot be divided.
+    #[error(
+        "its contents on live are read in one statement, and {why}: compare again when there is less to do, allow more (--max-load), or compare a part of it (--where)"
+    )]
+    NotWhole { why: String },
     #[error("no table matches; see --table and --exclude")]
     NoTable,
     #[error("the time allowed on live is used up; see --budget")]
@@ -60,6 +73,17 @@ impl CompareError {
     /// Another connection may do better.
     fn is_cut(&self) -> bool {
         matches!(self, CompareError::Cut { .. })
+    }
+
+    /// A table cannot be compared for it; others can.
+    fn is_of_one_table(&self) -> bool {
+        matches!(
+            self,
+            CompareError::Refused { .. }
+                | CompareError::Garbled { .. }
+                | CompareError::TooLong { .. }
+                | CompareError::NotWhole { .. }
+        )
     }
 }
 

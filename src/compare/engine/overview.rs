@@ -51,23 +51,19 @@ pub async fn look(asking: &Asking<'_>, tables: &[&Table]) -> Result<Same, Compar
         ask::overview(&scans, side == Side::Restored)
     };
     let (on_live, on_copy) = (question(Side::Live), question(Side::Restored));
-    let both = async {
-        tokio::try_join!(
-            asking.live.begin(),
-            answers(asking.live, &on_live),
-            answers(asking.restored, &on_copy)
-        )
-    };
     gentle::wait(asking).await?;
     let began = Instant::now();
-    let ((), live, restored) = both.await?;
-    asking.pace.spent(began.elapsed());
-    let (mut same, mut young) = (Same::new(), Vec::new());
+    let on_live = async {
+        let ((), found) = tokio::try_join!(asking.live.begin(), answers(asking.live, &on_live))?;
+        Ok((found, began.elapsed()))
+    };
+    let ((live, took), restored) = tokio::try_join!(on_live, answers(asking.restored, &on_copy))?;
+    asking.pace.spent(took);
+    let (mut same, mut young, mut glimpses) = (Same::new(), Vec::new(), Vec::new());
     for table in tables {
         let (Some(l), Some(r)) = (live.get(&table.id), restored.get(&table.id)) else { continue };
         let differs = (l.rows, l.h) != (r.rows, r.h);
-        let glimpse = Event::Glimpse { id: table.id, differs, rows_live: l.rows, rows_restored: r.rows };
-        asking.tell.tell(glimpse).await;
+        glimpses.push(Event::Glimpse { id: table.id, differs, rows_live: l.rows, rows_restored: r.rows });
         if !differs {
             same.insert(table.id, l.rows);
             if r.age <= young::WINDOW as i64 {
@@ -87,6 +83,11 @@ pub async fn look(asking: &Asking<'_>, tables: &[&Table]) -> Result<Same, Compar
         }
     }
     asking.live.end().await?;
+    // Only now: the reader may be slow, and no transaction waits for it.
+    for glimpse in glimpses {
+        asking.tell.tell(glimpse).await;
+    }
+    gentle::pause(asking, asking.pace.rest_after(took)).await?;
     Ok(same)
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::CompareError;
 use super::session::Session;
+use crate::compare::ask::physical::REST_EVERY;
 use crate::compare::ask::session as ask;
 use crate::compare::model::{Options, Side};
 
@@ -23,6 +24,35 @@ const SLOWER_BY: Duration = Duration::from_millis(100);
 const REST: u32 = 9;
 /// The longest rest.
 const LONGEST_REST: Duration = Duration::from_secs(3);
+
+/// How a statement rests within itself: the server sleeps there.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Resting {
+    /// How many times as long as it works; `None`: not at all.
+    pub times: Option<u32>,
+    /// How often, at most a second each time.
+    pieces: u64,
+    /// It could, if it were begun anew.
+    pub could: bool,
+}
+
+impl Resting {
+    pub fn rests(self) -> bool {
+        self.times.is_some()
+    }
+
+    /// How long it worked, of so long a time, at least.
+    pub fn worked(self, took: Duration) -> Duration {
+        let Some(times) = self.times else { return took };
+        (took / (1 + times)).max(took.saturating_sub(Duration::from_secs(self.pieces)))
+    }
+
+    /// How long it takes for so much work, at most.
+    pub fn lasts(self, work: Duration) -> Duration {
+        let Some(times) = self.times else { return work };
+        (work * (1 + times)).min(work + Duration::from_secs(self.pieces))
+    }
+}
 
 /// How much live is asked for.
 #[derive(Debug)]
@@ -45,7 +75,7 @@ struct State {
     load: u64,
     /// The last look found no room for us.
     full: bool,
-    /// Others were at work in two looks in a row: from then on we rest.
+    /// Others were at work in the last two looks: we rest. Nobody was: we do not. Else as before.
     others: bool,
 }
 
@@ -85,9 +115,8 @@ impl Pace {
         self.state(|s| s.blocks).next_multiple_of(width.max(1))
     }
 
-    /// Takes note that a chunk of so many blocks took so long.
-    pub fn took(&self, blocks: u64, time: Duration) {
-        self.spent(time);
+    /// Sizes the next chunk by one of so many blocks that took so long.
+    pub fn size(&self, blocks: u64, time: Duration) {
         // Halfway to what would just fill the time: one slow chunk does not decide.
         let fitting = self.fitting(blocks, time);
         self.state(|s| s.blocks = u64::midpoint(blocks, fitting).clamp(64, 1 << 20));
@@ -133,6 +162,15 @@ impl Pace {
         self.rest().map_or(Duration::ZERO, |times| (worked * times).min(LONGEST_REST))
     }
 
+    /// How a statement over so many blocks, at most, rests within itself; `None`: it has no blocks to rest at.
+    pub fn resting(&self, blocks: Option<u64>) -> Resting {
+        blocks.map_or_else(Resting::default, |n| Resting {
+            times: self.rest(),
+            pieces: n / REST_EVERY,
+            could: true,
+        })
+    }
+
     /// True if load and answers are looked at.
     pub fn watches(&self) -> bool {
         self.max_load != Some(0)
@@ -157,15 +195,28 @@ impl Pace {
         Ok(why)
     }
 
+    /// Takes note of the sessions at work that a look saw.
+    fn saw(&self, load: u64) {
+        self.state(|s| {
+            match (s.load, load) {
+                (1.., 1..) => s.others = true,
+                (0, 0) => s.others = false,
+                // One moment says nothing.
+                _ => {}
+            }
+            s.load = load;
+        });
+    }
+
     async fn look(&self, live: &Session) -> Result<Option<String>, CompareError> {
         debug_assert_eq!(live.side, Side::Live);
         let asked = Instant::now();
         let (_, load) =
             tokio::try_join!(live.rows("its load", ask::LOOK_AGAIN), live.number("its load", ask::LOAD))?;
         let time = asked.elapsed();
+        self.saw(load);
         let quickest = self.state(|s| {
-            s.others |= s.load.min(load) > 0;
-            (s.looked, s.quickest, s.load) = (Some(Instant::now()), s.quickest.min(time), load);
+            (s.looked, s.quickest) = (Some(Instant::now()), s.quickest.min(time));
             s.quickest
         });
         let limit = self.limit();
@@ -188,10 +239,10 @@ mod tests {
     fn chunks_grow_and_shrink_towards_the_time_allowed() {
         let pace = Pace::new(&Options::default());
         assert_eq!(pace.blocks(64), 4_096);
-        pace.took(4_096, Duration::from_millis(50));
+        pace.size(4_096, Duration::from_millis(50));
         let more = pace.blocks(64);
         assert!(more > 10_000 && more.is_multiple_of(64), "{more}");
-        pace.took(more, Duration::from_secs(10));
+        pace.size(more, Duration::from_secs(10));
         assert!(pace.blocks(64) < more);
         pace.learn(200_000, Duration::from_secs(2));
         assert_eq!(pace.blocks(1), 50_000);
@@ -202,9 +253,33 @@ mod tests {
         let pace = Pace::new(&Options { budget: Some(Duration::from_secs(1)), ..Options::default() });
         pace.spent(Duration::from_millis(600));
         assert_eq!(pace.left(), Some(Duration::from_millis(400)));
-        pace.took(1, Duration::from_millis(600));
+        pace.spent(Duration::from_millis(600));
         assert_eq!(pace.within_budget(), Err(CompareError::OverBudget));
         assert_eq!(Pace::new(&Options::default()).left(), None);
+    }
+
+    #[test]
+    fn the_time_that_a_statement_sleeps_is_no_work() {
+        let s = Duration::from_secs;
+        let resting = |times, pieces| Resting { times, pieces, could: true };
+        assert_eq!((resting(None, 9).worked(s(30)), resting(None, 9).lasts(s(30))), (s(30), s(30)));
+        let quick = resting(Some(9), 100);
+        assert_eq!((quick.worked(s(30)), quick.lasts(s(3))), (s(3), s(30)));
+        // A rest is a second at most: of 30 s this one worked 20 s or more.
+        let slow = resting(Some(9), 10);
+        assert_eq!((slow.worked(s(30)), slow.lasts(s(20))), (s(20), s(30)));
+    }
+
+    #[test]
+    fn others_who_left_are_no_reason_to_rest_any_more() {
+        let pace = Pace::new(&Options::default());
+        pace.usual(1);
+        let looks =
+            [(0, true), (0, false), (1, false), (1, true), (0, true), (1, true), (0, true), (0, false)];
+        for (n, (load, rests)) in looks.into_iter().enumerate() {
+            pace.saw(load);
+            assert_eq!(pace.rest().is_some(), rests, "look {n}");
+        }
     }
 
     #[test]

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::pace::Resting;
 use super::session::Session;
 use super::table::{Asking, At, Compared, Copied, Differences, Table};
 use super::{CompareError, fetch, gentle, logical, young};
 use crate::compare::ask::physical as ask;
+use crate::compare::ask::session::SNAPSHOT;
 use crate::compare::buckets::{self, Bucket, Buckets, OnlyOn, Version};
 use crate::compare::join;
+use crate::compare::link::Later;
 use crate::compare::model::{Event, Side};
 
 /// Blocks of the copy in one statement: 256 MB.
@@ -37,11 +40,12 @@ pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, Com
         let places = young::places(asking.restored, table, &young, width).await?;
         Ok((found, places))
     };
-    let ((live, blocks), (restored, young)) = tokio::try_join!(live_buckets(asking, table, width), copy)?;
+    let live = || -> Later<'_, _> { Box::pin(live_buckets(asking, table, width)) };
+    let ((live, blocks), (restored, young)) = gentle::beside(asking, live, Box::pin(copy)).await?;
     let differing = buckets::differing(&live, &restored);
     let (rows_live, rows_restored) = (rows(&live), rows(&restored));
     let differs = !differing.is_empty();
-    asking.tell.tell(Event::Glimpse { id: table.id, differs, rows_live, rows_restored }).await;
+    asking.tell.hint(Event::Glimpse { id: table.id, differs, rows_live, rows_restored });
     if young::collides(asking, table, &young).await? {
         let why = "young rows: rows of the copy were written after its recovery".to_owned();
         return Ok(Compared::Fallback { why, young: true });
@@ -66,8 +70,8 @@ pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, Com
         }
     };
     let (live, restored) = tokio::try_join!(
-        fetch::identities(asking.live, table, &only.live),
-        fetch::identities(asking.restored, table, &only.restored)
+        fetch::identities(asking, Side::Live, table, &only.live),
+        fetch::identities(asking, Side::Restored, table, &only.restored)
     )?;
     found.joined = join::join::<At>(live, restored);
     found.counts = join::count(&found.joined);
@@ -101,12 +105,12 @@ async fn live_buckets(
 ) -> Result<(Buckets, u64), CompareError> {
     let (live, scan) = (asking.live, table.scan(Side::Live));
     if table.live.bytes > asking.ground.live.shared_buffers / 4 {
-        let whole = gentle::undivided(asking, || Box::pin(ring_scan(asking, table, width)));
-        if let Some(found) = whole.await? {
-            return Ok(found);
+        let size = table.live.bytes / u64::from(asking.ground.live.block_size);
+        let scan = |resting| -> Later<'_, _> { Box::pin(ring_scan(asking, table, width, resting)) };
+        match gentle::undivided(asking, Some(size), scan).await? {
+            Ok(found) => return Ok(found),
+            Err(why) => asking.tell.note(format!("{}: {why}: reading it in chunks", table.live.table())),
         }
-        let name = table.live.table();
-        asking.tell.note(format!("{name}: live is busy again and again: reading it in chunks"));
     }
     gentle::wait(asking).await?;
     let blocks = opened(asking, table).await?;
@@ -122,12 +126,17 @@ async fn live_buckets(
 }
 
 /// All of live's buckets in one statement.
-async fn ring_scan(asking: &Asking<'_>, table: &Table, width: u64) -> Result<(Buckets, u64), CompareError> {
+async fn ring_scan(
+    asking: &Asking<'_>,
+    table: &Table,
+    width: u64,
+    resting: Resting,
+) -> Result<(Buckets, u64), CompareError> {
     let blocks = opened(asking, table).await?;
     let (began, mut found) = (Instant::now(), Copied::default());
-    let sql = ask::buckets_by_scan(table.scan(Side::Live), blocks, width, asking.pace.rest());
+    let sql = ask::buckets_by_scan(table.scan(Side::Live), blocks, width, resting.times);
     asking.live.each("fingerprints", &sql, |row| take_bucket(&row, &mut found, false)).await?;
-    asking.pace.learn(blocks, began.elapsed() / (1 + asking.pace.rest().unwrap_or(0)));
+    asking.pace.learn(blocks, resting.worked(began.elapsed()));
     Ok((found.0, blocks))
 }
 
@@ -143,12 +152,16 @@ fn take_bucket(row: &tokio_postgres::Row, into: &mut Copied, ages: bool) -> Opti
 }
 
 /// The copy's buckets by TID ranges, on two connections if its storage is slow. Chunks that were read before a
-/// connection was cut are not read again, unless the copy follows somebody.
+/// connection was cut are not read again, unless the copy follows somebody or was written meanwhile: chunks of two moments
+/// do not belong together.
 async fn copy_buckets(asking: &Asking<'_>, table: &Table, width: u64) -> Result<Copied, CompareError> {
-    let blocks = size(asking, table, Side::Restored).await?;
+    let copy = asking.restored;
+    let (blocks, snapshot) =
+        tokio::try_join!(size(asking, table, Side::Restored), copy.text("its snapshot", SNAPSHOT))?;
     if asking.ground.restored.in_recovery {
-        table.copied().clear();
+        table.copying("");
     }
+    table.copying(&snapshot);
     let chunk = COPY_CHUNK.next_multiple_of(width);
     let copy = Chunks { asking, table, width, blocks, chunk, next: AtomicU64::new(0) };
     let began = Instant::now();
@@ -162,12 +175,7 @@ async fn copy_buckets(asking: &Asking<'_>, table: &Table, width: u64) -> Result<
         }
     };
     tokio::try_join!(beside, copy.all(asking.restored))?;
-    let mut found = Copied::default();
-    for (buckets, ages) in table.copied().values() {
-        found.0.extend(buckets);
-        found.1.extend(ages);
-    }
-    Ok(found)
+    Ok(table.copy())
 }
 
 /// The copy in chunks, which its connections take one by one.
@@ -188,13 +196,13 @@ impl Chunks<'_> {
             return Ok(false);
         }
         let to = (from + self.chunk).min(self.blocks);
-        if !self.table.copied().contains_key(&from) {
+        if !self.table.is_copied(from) {
             let mut found = Copied::default();
             let scan = self.table.scan(Side::Restored);
             let sql = ask::buckets_by_range(scan, from, to, self.width, true);
             let began = Instant::now();
             session.each("fingerprints", &sql, |row| take_bucket(&row, &mut found, true)).await?;
-            self.table.copied().insert(from, found);
+            self.table.keep(from, found);
             // Nothing is gained by being done long before live, and the two may share a machine or its storage.
             gentle::pause(self.asking, self.asking.pace.rest_after(began.elapsed())).await?;
         }
@@ -225,7 +233,7 @@ async fn differing_blocks(
         left = rest;
         let question = |side| ask::blocks(table.scan(side), some, width);
         let blocks = some.len() as u64 * width;
-        let (live, restored) = gentle::chunk(asking, Some(blocks), both(asking, question)).await?;
+        let (live, restored) = both(asking, Some(blocks), question).await?;
         let of = |all: &Packed, n| all.get(&n).cloned().unwrap_or_default();
         for bucket in some {
             let blocks =
@@ -236,13 +244,15 @@ async fn differing_blocks(
     Ok(suspects)
 }
 
-/// The answers of both sides.
+/// The answers of both sides; live's is a chunk of so many blocks.
 async fn both(
     asking: &Asking<'_>,
+    blocks: Option<u64>,
     question: impl Fn(Side) -> String,
 ) -> Result<(Packed, Packed), CompareError> {
     let (on_live, on_copy) = (question(Side::Live), question(Side::Restored));
-    tokio::try_join!(packed(asking.live, &on_live), packed(asking.restored, &on_copy))
+    let live = gentle::chunk(asking, blocks, Box::pin(packed(asking.live, &on_live)));
+    tokio::try_join!(live, packed(asking.restored, &on_copy))
 }
 
 /// Bytes by number of bucket or block.
@@ -308,7 +318,7 @@ async fn read_versions(
     let mut found: BTreeMap<u64, OnlyOn> = BTreeMap::new();
     for some in blocks.chunks(BLOCKS_AT_ONCE) {
         let question = |side| ask::versions(table.scan(side), some);
-        let (live, restored) = gentle::chunk(asking, None, both(asking, question)).await?;
+        let (live, restored) = both(asking, None, question).await?;
         for block in some {
             let read = |all: &Packed, session: &Session| -> Result<Vec<Version>, CompareError> {
                 let packed = all.get(block).map(Vec::as_slice).unwrap_or_default();

@@ -20,6 +20,8 @@ use crate::compare::model::{
 
 /// Tries of one step, the connection being cut each time.
 const TRIES: u32 = 8;
+/// How often a table is begun again because its transaction on live was not to wait.
+const ROOMS: u32 = 5;
 
 /// Compares to the end, or until it is cancelled. Events come as things become known; the last is `Done`.
 ///
@@ -162,12 +164,12 @@ impl Run {
                         same.extend(found);
                         break;
                     }
-                    Err(CompareError::Refused { .. }) => {
+                    // Each table says so.
+                    Err(CompareError::OverBudget | CompareError::NoRoom { .. }) => break,
+                    Err(e) if e.is_of_one_table() => {
                         self.sides.renew_copy().await;
                         break;
                     }
-                    // Each table says so.
-                    Err(CompareError::OverBudget) => break,
                     Err(e) => self.again(e, &mut tries).await?,
                 }
             }
@@ -219,22 +221,34 @@ impl Run {
         }
         self.tell.with(|p| p.now = item.result.table.to_string());
         let (began, before) = (Instant::now(), self.sides.received());
-        let mut tries = 0;
+        let (mut tries, mut rooms) = (0, 0);
         loop {
             match self.attempt(ground, item).await {
                 Ok(()) => break,
                 Err(e) if e.is_cut() => self.again(e, &mut tries).await?,
-                Err(e @ CompareError::OverBudget) => {
+                Err(CompareError::NoRoom { why }) if rooms < ROOMS => {
+                    rooms += 1;
+                    let name = &item.result.table;
+                    self.tell.note(format!(
+                        "{name}: {why}: its transaction on live is ended, and it begins again when there is room"
+                    ));
+                }
+                Err(e @ (CompareError::OverBudget | CompareError::NoRoom { .. })) => {
                     item.result.verdict = Verdict::NotComparable { why: e.to_string() };
                     break;
                 }
-                Err(e @ (CompareError::Refused { .. } | CompareError::Garbled { .. })) => {
+                Err(e) if e.is_of_one_table() => {
                     self.sides.renew_copy().await;
                     item.result.verdict = Verdict::NotComparable { why: item.why(&e) };
                     break;
                 }
                 Err(e) => return Err(e),
             }
+        }
+        // A failed one may have left its transaction open, and whoever is told may be slow. A failure shows at the next
+        // question.
+        if let Some((live, _)) = self.sides.open() {
+            let _ = live.end().await;
         }
         let after = self.sides.received();
         item.result.bytes += after.0 - before.0 + after.1 - before.1;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use tokio::sync::watch;
@@ -15,8 +15,10 @@ use crate::compare::link::{Connect, Later, Link};
 use crate::compare::model::Side;
 use crate::domain::text;
 
-/// A statement that runs longer is stopped by the server.
-const LONGEST_STATEMENT: Duration = Duration::from_secs(3_600);
+/// SQLSTATE of a statement that was cancelled, by somebody or by its time limit.
+pub const STOPPED: &str = "57014";
+/// Takes what a cancel needs to come through the server's processes, and is stopped by one that comes late.
+const ABSORB: &str = "SELECT pg_sleep(1)";
 /// How long a connection may take to open before the try counts as failed.
 const OPENING: Duration = Duration::from_secs(30);
 
@@ -28,6 +30,8 @@ pub struct Session {
     stop: watch::Receiver<bool>,
     /// A transaction is open.
     within: AtomicBool,
+    /// A statement that runs longer is stopped by the server.
+    longest: Duration,
 }
 
 impl Session {
@@ -37,7 +41,7 @@ impl Session {
         side: Side,
         received: &Arc<AtomicU64>,
         stop: &watch::Receiver<bool>,
-        more: &str,
+        (longest, more): (Duration, &str),
     ) -> Result<Session, CompareError> {
         let mut waiting = stop.clone();
         let opened = tokio::select! {
@@ -56,8 +60,8 @@ impl Session {
             }
         };
         let (received, stop) = (Arc::clone(received), stop.clone());
-        let session = Session { side, link, received, stop, within: AtomicBool::new(false) };
-        let settings = ask::settings(side, LONGEST_STATEMENT) + more;
+        let session = Session { side, link, received, stop, within: AtomicBool::new(false), longest };
+        let settings = ask::settings(side, longest) + more;
         session.run("the session's settings", &settings).await?;
         Ok(session)
     }
@@ -78,6 +82,11 @@ impl Session {
         self.run("the end of a transaction", ask::END).await
     }
 
+    /// A transaction is open.
+    pub fn is_within(&self) -> bool {
+        self.within.load(Ordering::Relaxed)
+    }
+
     pub fn is_closed(&self) -> bool {
         self.link.client.is_closed()
     }
@@ -85,7 +94,8 @@ impl Session {
     /// Runs statements that answer nothing.
     pub fn run<'a>(&'a self, what: &'static str, sql: &'a str) -> Later<'a, Result<(), CompareError>> {
         let work = async move {
-            self.link.client.batch_execute(sql).await.map_err(|e| self.trouble(what, &e))
+            let began = Instant::now();
+            self.link.client.batch_execute(sql).await.map_err(|e| self.trouble(what, began, &e))
         };
         self.guarded(Box::pin(work))
     }
@@ -120,7 +130,8 @@ impl Session {
         mut take: Box<dyn FnMut(Row) -> Option<()> + Send + 'a>,
     ) -> Later<'a, Result<(), CompareError>> {
         let work = async move {
-            let trouble = |e| self.trouble(what, &e);
+            let began = Instant::now();
+            let trouble = |e| self.trouble(what, began, &e);
             let rows = self
                 .link
                 .client
@@ -175,11 +186,20 @@ impl Session {
         self.link.cancel.cancel().await;
     }
 
+    /// After a cancel that a statement did not notice, because it was done: waits for it, so that it does not hit the next
+    /// one. True if it came; then the transaction is lost.
+    pub async fn absorb(&self) -> Result<bool, CompareError> {
+        match self.run("a cancel that comes late", ABSORB).await {
+            Err(CompareError::Refused { code, .. }) if code == STOPPED => Ok(true),
+            other => other.map(|()| false),
+        }
+    }
+
     pub fn garbled(&self, what: &'static str, why: &str) -> CompareError {
         CompareError::Garbled { side: self.side, what, why: why.to_owned() }
     }
 
-    fn trouble(&self, what: &'static str, error: &tokio_postgres::Error) -> CompareError {
+    fn trouble(&self, what: &'static str, began: Instant, error: &tokio_postgres::Error) -> CompareError {
         let side = self.side;
         let Some(db) = error.as_db_error() else {
             let why = text::fit(&text::redact(&text::clean(&causes(error))), 300);
@@ -192,6 +212,10 @@ impl Session {
         };
         let why = text::fit(&text::redact(&text::clean(db.message())), 300);
         let code = db.code().code().to_owned();
+        // Its words are in the server's language: a cancel by the time limit is known by the time.
+        if code == STOPPED && began.elapsed() >= self.longest {
+            return CompareError::TooLong { side, what, seconds: self.longest.as_secs() };
+        }
         // 57P0x: the server shuts down; 08: the connection; 40001 on a standby: replay got in the way.
         if code.starts_with("57P") || code.starts_with("08") || code == "40001" || code == "25P03" {
             CompareError::Cut { side, what, why }

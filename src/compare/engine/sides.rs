@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{OnceCell, watch};
 
@@ -24,6 +25,8 @@ pub struct Sides {
     /// The copy's second connection, in the first one's snapshot. The same.
     second: OnceCell<Option<Session>>,
     want_second: bool,
+    /// Longest statement.
+    longest: Duration,
 }
 
 impl Sides {
@@ -37,6 +40,7 @@ impl Sides {
             watcher: OnceCell::new(),
             second: OnceCell::new(),
             want_second: job.options.restored_connections > 1,
+            longest: job.options.statement,
         }
     }
 
@@ -59,8 +63,10 @@ impl Sides {
         }
         let [to_live, to_restored] = &self.connect;
         let [from_live, from_restored] = &self.received;
-        let live = reopen(self.live.take(), to_live.as_ref(), Side::Live, from_live, &self.stop);
-        let restored = open_copy(self.restored.take(), to_restored.as_ref(), from_restored, &self.stop);
+        let live =
+            reopen(self.live.take(), to_live.as_ref(), Side::Live, from_live, (&self.stop, self.longest));
+        let restored =
+            open_copy(self.restored.take(), to_restored.as_ref(), from_restored, (&self.stop, self.longest));
         let (live, restored) = tokio::join!(live, restored);
         // Keep the one that works before the other's failure is told.
         let mut failed = None;
@@ -86,7 +92,7 @@ impl Sides {
             let [_, received] = &self.received;
             let (snapshot, second) = tokio::join!(
                 first.text("its snapshot", ask::EXPORT),
-                Session::open(to.as_ref(), Side::Restored, received, &self.stop, LASTING)
+                Session::open(to.as_ref(), Side::Restored, received, &self.stop, (self.longest, LASTING))
             );
             let second = second.ok()?;
             second.run("a snapshot", &ask::begin(Some(&snapshot.ok()?))).await.ok()?;
@@ -99,7 +105,7 @@ impl Sides {
     pub async fn watcher(&self) -> Option<&Session> {
         let [to, _] = &self.connect;
         let [received, _] = &self.received;
-        let open = Session::open(to.as_ref(), Side::Live, received, &self.stop, "");
+        let open = Session::open(to.as_ref(), Side::Live, received, &self.stop, (self.longest, ""));
         self.watcher.get_or_init(|| async { open.await.ok() }).await.as_ref().filter(|s| !s.is_closed())
     }
 
@@ -140,7 +146,7 @@ async fn reopen(
     connect: &dyn Connect,
     side: Side,
     received: &Arc<AtomicU64>,
-    stop: &watch::Receiver<bool>,
+    (stop, longest): (&watch::Receiver<bool>, Duration),
 ) -> Result<Session, CompareError> {
     match old {
         Some(session) => {
@@ -148,7 +154,7 @@ async fn reopen(
             session.end().await?;
             Ok(session)
         }
-        None => Session::open(connect, side, received, stop, "").await,
+        None => Session::open(connect, side, received, stop, (longest, "")).await,
     }
 }
 
@@ -156,11 +162,11 @@ async fn open_copy(
     old: Option<Session>,
     connect: &dyn Connect,
     received: &Arc<AtomicU64>,
-    stop: &watch::Receiver<bool>,
+    (stop, longest): (&watch::Receiver<bool>, Duration),
 ) -> Result<Session, CompareError> {
     if let Some(session) = old {
         return Ok(session);
     }
     let begin = format!("{LASTING}{}", ask::begin(None));
-    Session::open(connect, Side::Restored, received, stop, &begin).await
+    Session::open(connect, Side::Restored, received, stop, (longest, &begin)).await
 }

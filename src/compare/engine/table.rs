@@ -1,7 +1,7 @@
 //! One table at work: its names on both sides, its plan, and what is asked of it in SQL.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
@@ -28,6 +28,12 @@ impl Teller {
     pub async fn tell(&self, event: Event) {
         // A reader that went away is noticed by the run itself.
         let _ = self.events.send(event).await;
+    }
+
+    /// Tells something that a later event says again: dropped if the reader is behind, so that nobody waits for a reader
+    /// within a transaction.
+    pub fn hint(&self, event: Event) {
+        let _ = self.events.try_send(event);
     }
 
     /// Says something to know; dropped if the reader is behind.
@@ -91,8 +97,8 @@ pub struct Table {
     pub plan: Plan,
     quoted: [String; 2],
     filter: Option<String>,
-    /// Fingerprints of the copy by chunk, kept when a connection is cut.
-    copied: Mutex<BTreeMap<u64, Copied>>,
+    /// Fingerprints of the copy by chunk, kept when a connection is cut, and the snapshot that they are of.
+    copied: Mutex<(String, BTreeMap<u64, Copied>)>,
 }
 
 /// Buckets of a chunk of the copy, and the age of each one's youngest writer.
@@ -104,9 +110,32 @@ impl Table {
         Table { id, live, restored, plan, quoted, filter: options.filter.clone(), copied: Mutex::default() }
     }
 
-    /// What was read of the copy, by first block.
-    pub fn copied(&self) -> MutexGuard<'_, BTreeMap<u64, Copied>> {
-        self.copied.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Chunks of the copy from here on are of this snapshot; those of another one are forgotten.
+    pub fn copying(&self, snapshot: &str) {
+        let mut kept = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.0 != snapshot {
+            *kept = (snapshot.to_owned(), BTreeMap::new());
+        }
+    }
+
+    /// True if the chunk that begins at this block was read.
+    pub fn is_copied(&self, from: u64) -> bool {
+        self.copied.lock().unwrap_or_else(PoisonError::into_inner).1.contains_key(&from)
+    }
+
+    /// Keeps a chunk that was read.
+    pub fn keep(&self, from: u64, chunk: Copied) {
+        self.copied.lock().unwrap_or_else(PoisonError::into_inner).1.insert(from, chunk);
+    }
+
+    /// All that was read of the copy.
+    pub fn copy(&self) -> Copied {
+        let mut all = Copied::default();
+        for (buckets, ages) in self.copied.lock().unwrap_or_else(PoisonError::into_inner).1.values() {
+            all.0.extend(buckets);
+            all.1.extend(ages);
+        }
+        all
     }
 
     pub fn scan(&self, side: Side) -> Scan<'_> {

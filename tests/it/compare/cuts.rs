@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drtui::compare::engine::CompareError;
-use drtui::compare::{Counts, Event, Mode, Options, TableResult, Verdict};
+use drtui::compare::{Counts, Event, Mode, Options, Path, TableResult, Verdict};
 use tokio::sync::watch;
 
 use super::pair::{Pair, Story};
@@ -76,6 +76,26 @@ async fn cancelled_nothing_runs_on_either_server() {
         server.until("app", "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'drtui compare' AND state = 'active'");
     }
     assert!(cancelled.elapsed() < Duration::from_secs(1), "{:?}", cancelled.elapsed());
+}
+
+/// Fingerprints that were kept over the cut would be of another moment than what is read after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_was_written_while_it_was_cut_is_read_anew() {
+    let pair = Pair::make("written", &heavy());
+    let (_stop, stopped) = watch::channel(false);
+    // Live is still at its scan when the copy is done with its own.
+    let scan = "current_query() LIKE '%width_' || 'bucket(%'";
+    let filter = Some(format!("(SELECT pg_sleep(CASE WHEN {scan} THEN 5 ELSE 0 END))::text IS NOT NULL"));
+    let options = Options { filter, ..Options::default() };
+    let at = wire::begin(pair.live.port, pair.restored.port, "reader", options, stopped);
+    pair.restored.until("app", "SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'reader' AND state = 'idle in transaction' AND query LIKE '%tidsend(min(%'");
+    pair.restored.sql("app", "DELETE FROM big WHERE id = 210005");
+    pair.restored
+        .sql("app", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'reader'");
+    let told = at.finish().await;
+    let table = told.table("big");
+    assert_eq!(table.counts, Counts { lost: 400, new: 1, ..Counts::NONE }, "{:?}", table.why_path);
+    assert_eq!(table.path, Some(Path::Physical), "{}", table.why_path);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,15 +1,19 @@
 //! Live is a patient: what the comparison does while live is busy or slow, in what pieces it reads, when its time is up,
-//! and on how many connections.
+//! how long its transactions stand, and on how many connections.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use drtui::compare::engine::{Job, run};
+use drtui::compare::link::{Cancel, Connect, Later, Link, LinkError};
 use drtui::compare::model::Advice;
 use drtui::compare::{Counts, Mode, Options, Verdict};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use super::cuts::said;
 use super::pair::{Pair, Running, Server, Story};
-use super::wire::{self, Proxy};
+use super::wire::{self, Proxy, Wire};
 
 /// Each statement over a table takes this long beside its work.
 fn slowed(seconds: f32) -> Option<String> {
@@ -176,4 +180,188 @@ async fn when_the_budget_is_used_up_the_rest_is_said_to_be_unknown() {
     assert!(matches!(why, Verdict::NotComparable { why } if why.contains("--budget")), "{why:?}");
     assert!(summary.incomplete() && summary.advice == Advice::LookCloser, "{summary:?}");
     idle(&pair.live);
+}
+
+/// How long transactions of ours stood idle on live, as somebody sees who looks all the time.
+struct Idle(Running);
+
+impl Idle {
+    fn on(server: &Server) -> Idle {
+        let look = "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - state_change)), 0) FROM pg_stat_activity
+            WHERE usename = 'reader' AND state LIKE 'idle in transaction%' \\watch 0.05\n";
+        Idle(server.start_script("app", look))
+    }
+
+    fn longest(self) -> f64 {
+        let all = self.0.output();
+        let all: Vec<f64> = all.lines().filter_map(|n| n.parse().ok()).collect();
+        assert!(all.len() > 20, "nobody looked");
+        all.into_iter().fold(0.0, f64::max)
+    }
+}
+
+/// Longer than the bound of three seconds, by what a loaded machine needs.
+const LONG: f64 = 5.0;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_on_live_does_not_wait_for_room() {
+    let pair = Pair::make("held", &story("shared_buffers = 512MB"));
+    let idle = Idle::on(&pair.live);
+    let (_stop, stopped) = watch::channel(false);
+    let chunk = Duration::from_millis(1);
+    let options = Options { max_load: Some(2), chunk, filter: slowed(0.5), ..only_big() };
+    let mut at = wire::begin(pair.live.port, pair.restored.port, "reader", options, stopped);
+    pair.live.until("app", "SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'reader' AND query LIKE 'SELECT drtui\\_\\_bucket / %'");
+    let busy = Busy::on(&pair.live);
+    let ended = timeout(Duration::from_secs(60), at.until_note("its transaction on live is ended")).await;
+    assert!(ended.is_ok(), "it waits within its transaction");
+    at.until_note("waiting: ").await;
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader' AND state LIKE 'idle in transaction%'";
+    assert_eq!(pair.live.ask("app", open), "0");
+    busy.end();
+    let told = at.finish().await;
+    assert_eq!(told.table("big").counts, TRUTH);
+    let longest = idle.longest();
+    assert!(longest < LONG, "{longest} s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_on_live_does_not_wait_for_the_copy() {
+    let pair = Pair::make("slowcopy", &story(""));
+    // The condition stands in the text of every statement: it must not find itself.
+    let filter = format!(
+        "(SELECT pg_sleep(CASE WHEN inet_server_port() = {} AND (current_query() LIKE 'SELECT drtui\\_\\_' || 'bucket / %' \
+         OR current_query() LIKE '%GROUPING ' || 'SETS%') THEN 8 ELSE 0 END))::text IS NOT NULL",
+        pair.restored.port
+    );
+    for mode in [Mode::Auto, Mode::Logical] {
+        let idle = Idle::on(&pair.live);
+        let options = Options { mode, filter: Some(filter.clone()), ..only_big() };
+        let told = wire::directly(&pair, options).await;
+        assert_eq!(Counts { touched_same: 0, ..told.table("big").counts }, TRUTH, "{mode:?}");
+        let notes = format!("{:?}", told.events);
+        assert!(notes.contains("live is read again when it is done"), "{mode:?}: {notes}");
+        let longest = idle.longest();
+        assert!(longest < LONG, "{mode:?}: {longest} s");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_beyond_its_time_is_divided_or_said() {
+    let pair = Pair::make("beyond", &story(""));
+    let options = |mode| Options {
+        statement: Duration::from_secs(2),
+        filter: long_ones_slowed(20.0),
+        mode,
+        ..only_big()
+    };
+    let told = wire::directly(&pair, options(Mode::Auto)).await;
+    assert_eq!(told.table("big").counts, TRUTH);
+    let notes = format!("{:?}", told.events);
+    assert!(notes.contains("longer than 2 s in one statement: reading it in chunks"), "{notes}");
+    let told = wire::directly(&pair, options(Mode::Logical)).await;
+    let verdict = &told.table("big").verdict;
+    let why = "2 s";
+    assert!(
+        matches!(verdict, Verdict::NotComparable { why: said } if said.contains(why) && said.contains("--where")),
+        "{verdict:?}"
+    );
+    idle(&pair.live);
+}
+
+/// What cannot be divided is not read however busy live is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_live_is_not_read_all_the_same() {
+    let mut story = story("");
+    let after =
+        format!("{}; CREATE TABLE fresh AS SELECT generate_series(1, 5000) id; ANALYZE fresh", story.after);
+    story.after = &after;
+    let pair = Pair::make("allthesame", &story);
+    let long = "current_query() LIKE 'SELECT count(*)::int8 ' || 'FROM%' OR current_query() LIKE '%GROUPING ' || 'SETS%'";
+    let filter = format!(
+        "(SELECT pg_sleep(CASE WHEN inet_server_port() = {} AND ({long}) THEN 60 ELSE 0 END))::text IS NOT NULL",
+        pair.live.port
+    );
+    for (table, mode) in [("big", Mode::Logical), ("fresh", Mode::Auto)] {
+        let (_stop, stopped) = watch::channel(false);
+        let (tables, filter) = (vec![table.to_owned()], Some(filter.clone()));
+        let options = Options { max_load: Some(2), filter, mode, tables, ..Options::default() };
+        let mut at = wire::begin(pair.live.port, pair.restored.port, "reader", options, stopped);
+        for _ in 0..3 {
+            pair.live.until(
+                "app",
+                "SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'reader' AND state = 'active'
+                AND (query LIKE 'SELECT count(*)::int8 FROM ONLY%' OR query LIKE '%GROUPING SETS%')",
+            );
+            let busy = Busy::on(&pair.live);
+            at.until_note("sessions at work, more than 2: stopped reading there").await;
+            busy.end();
+        }
+        let told = at.finish().await;
+        let result = told.table(table);
+        let busy = "live is busy again and again";
+        match &result.verdict {
+            Verdict::NotComparable { why } if table == "big" => assert!(why.contains(busy), "{why}"),
+            Verdict::New if table == "fresh" => {
+                assert_eq!(result.counts, Counts { new: 5_000, exact: false, ..Counts::NONE });
+                assert!(result.notes.iter().any(|n| n.contains(busy)), "{:?}", result.notes);
+            }
+            other => panic!("{table}: {other:?}"),
+        }
+    }
+}
+
+/// Its cancels come late: when the statement that they are for is done, and another one runs.
+struct Late(Wire, Server);
+
+impl Connect for Late {
+    fn connect(&self) -> Later<'_, Result<Link, LinkError>> {
+        Box::pin(async {
+            let link = self.0.connect().await?;
+            let cancel = Arc::new(LateCancel(link.cancel, self.1.clone()));
+            Ok(Link { client: link.client, cancel })
+        })
+    }
+}
+
+struct LateCancel(Arc<dyn Cancel>, Server);
+
+impl Cancel for LateCancel {
+    fn cancel(&self) -> Later<'static, ()> {
+        let (cancel, server) = (Arc::clone(&self.0), self.1.clone());
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || {
+                server.until("app", "SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'reader' AND state = 'active'
+                    AND query NOT LIKE '%width\\_bucket(%' AND query NOT LIKE '%client backend%' AND query NOT LIKE '%clear_snapshot%'");
+                tokio::runtime::Handle::current().block_on(cancel.cancel());
+            });
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_comes_late_hits_no_other_statement() {
+    let pair = Pair::make("late", &story(""));
+    let (_stop, stopped) = watch::channel(false);
+    let wire = |port| Wire { port, user: "reader".into() };
+    let live = Arc::new(Late(wire(pair.live.port), pair.live.clone()));
+    // The scan is done before it is stopped; what comes then takes its time too.
+    let long = "current_query() LIKE '%width_' || 'bucket(%'";
+    let filter = Some(format!("(SELECT pg_sleep(CASE WHEN {long} THEN 5 ELSE 1 END))::text IS NOT NULL"));
+    let options = Options { max_load: Some(2), filter, ..only_big() };
+    let (events, mut news) = mpsc::channel(64);
+    let restored = Arc::new(wire(pair.restored.port));
+    let running = tokio::spawn(run(Job { live, restored, options, events, stop: stopped }));
+    pair.live.until("app", "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%width_bucket%' AND usename = 'reader' AND state = 'active'");
+    let busy = Busy::on(&pair.live);
+    pair.live.until("app", "SELECT count(*) = 0 FROM pg_stat_activity WHERE query LIKE '%width_bucket%' AND usename = 'reader' AND state = 'active'");
+    busy.end();
+    let mut counts = None;
+    while let Some(event) = news.recv().await {
+        if let drtui::compare::Event::Table { table } = event {
+            counts = Some((table.verdict, table.counts));
+        }
+    }
+    running.await.unwrap().unwrap();
+    assert_eq!(counts, Some((Verdict::Changed, TRUTH)));
 }

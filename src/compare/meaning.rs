@@ -121,9 +121,13 @@ pub fn advise(tables: &[TableResult]) -> (Advice, String) {
         return (Advice::NothingToDo, "no row differs".to_owned());
     }
     if lost + changed == 0 && gone == 0 {
-        let but = if unknown > 0 { format!(", but {others}") } else { String::new() };
+        if unknown > 0 {
+            let why =
+                format!("{rows}: where it was compared, the copy has nothing that live lacks, but {others}");
+            return (Advice::LookCloser, why);
+        }
         let why = format!(
-            "{rows}: the copy has nothing that live lacks{but}; if data are missing, it is from after the loss: choose an earlier time"
+            "{rows}: the copy has nothing that live lacks; if data are missing, it is from after the loss: choose an earlier time"
         );
         return (Advice::ChooseAnotherTime, why);
     }
@@ -136,7 +140,9 @@ pub fn advise(tables: &[TableResult]) -> (Advice, String) {
         return (Advice::RestoreAll, format!("{rows}: live has nothing that the copy lacks"));
     }
     let cost = if new + fresh as u64 > 0 { "lose what is new" } else { "undo what was changed" };
-    let why = format!("{rows}: restoring everything would {cost}: repair from the copy");
+    let but =
+        if unknown > 0 { format!("; but {others}: what they need is not known") } else { String::new() };
+    let why = format!("{rows}: restoring everything would {cost}: repair from the copy{but}");
     (Advice::RepairSome, why)
 }
 
@@ -222,6 +228,13 @@ mod tests {
         );
         let (advice, why) = advise(&[table(Verdict::Changed, 2), not()]);
         assert!(advice == Advice::LookCloser && why.ends_with("but 1 table could not be compared"), "{why}");
+        let new = || TableResult { counts: Counts { new: 3, ..Counts::NONE }, ..table(Verdict::Changed, 0) };
+        assert_eq!(advise(&[new(), table(Verdict::Same, 0)]).0, Advice::ChooseAnotherTime);
+        // What is missing on live may be in what was not compared: nobody is sent to an earlier time for it.
+        let (advice, why) = advise(&[new(), not()]);
+        assert!(advice == Advice::LookCloser && why.ends_with("but 1 table could not be compared"), "{why}");
+        let (advice, why) = advise(&[table(Verdict::Changed, 2), new(), not(), not()]);
+        assert!(advice == Advice::RepairSome && why.contains("but 2 tables could not be compared"), "{why}");
         let (advice, why) = advise(&[table(Verdict::Gone, 0), table(Verdict::Same, 0)]);
         assert_eq!(
             (advice, why.as_str()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::postgres::Connect;
+use super::postgres::{Connect, Room};
 use super::question::{self, Answer};
 use crate::compare::link;
 use crate::domain::{Backend, CompareRequest, Fault, ServerClass, TunnelRequest};
@@ -53,6 +53,13 @@ impl Pair {
             return Err(Fault::Setup { why });
         }
         Ok(Pair { live: Database::new(live), restored: Database::new(restored) })
+    }
+}
+
+impl Pair {
+    /// While the answer lives, the tunnel to live keeps no connection of its own: all that live gets are those of who asks.
+    pub fn make_room(&self) -> Option<Room> {
+        self.live.connect.make_room()
     }
 }
 

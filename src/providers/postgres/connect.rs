@@ -10,7 +10,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{CancelToken, Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::dial::{BoxStream, Dial, Direct};
+use super::dial::{BoxStream, Dial, Direct, Room};
 use super::error::PostgresError;
 use super::tls::Tls;
 use super::url::{AZURE_SUFFIX, Host, SslMode, Url};
@@ -63,6 +63,11 @@ impl Connect {
     pub fn patience(mut self, patience: Duration) -> Connect {
         self.patience = patience;
         self
+    }
+
+    /// While the answer lives, the tunnel that it goes through, if it does, keeps no connection of its own to the server.
+    pub fn make_room(&self) -> Option<Room> {
+        self.dial.make_room()
     }
 
     /// Where it leads.

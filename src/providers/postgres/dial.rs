@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use super::super::words;
 use super::url::Host;
@@ -84,6 +85,29 @@ pub enum DialError {
 pub trait Dial: Send + Sync + fmt::Debug {
     /// Opens a stream to `host`. May succeed before the far end has answered.
     fn dial<'a>(&'a self, host: &'a Host) -> BoxFuture<'a, Result<BoxStream, DialError>>;
+
+    /// While the answer lives, whoever keeps the way keeps no connection of its own to the server.
+    fn make_room(&self) -> Option<Room> {
+        None
+    }
+}
+
+/// Room made for somebody's connections: until it is dropped.
+#[derive(Debug)]
+pub struct Room(watch::Sender<u32>);
+
+impl Room {
+    /// One more wants room here.
+    pub fn at(wanted: &watch::Sender<u32>) -> Room {
+        wanted.send_modify(|n| *n += 1);
+        Room(wanted.clone())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.send_modify(|n| *n = n.saturating_sub(1));
+    }
 }
 
 /// Sockets of this machine.

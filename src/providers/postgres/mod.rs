@@ -9,7 +9,7 @@ mod tls;
 mod url;
 
 pub use connect::Connect;
-pub use dial::{BoxStream, Dial, DialError, Direct, Stream};
+pub use dial::{BoxStream, Dial, DialError, Direct, Room, Stream};
 pub use error::PostgresError;
 pub use tls::{Tls, system_roots_pem};
 pub use url::{AZURE_SUFFIX, Host, SslMode, Url, UrlError};

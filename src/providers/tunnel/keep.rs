@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
@@ -91,7 +91,7 @@ impl Keeper {
         if let (true, Far::Postgres { url, tls }) = (self.wish.measure, &self.far) {
             let way = Arc::new(self.way.uncounted());
             let connect = Connect::through(url.clone(), tls.clone(), way).application("drtui latency");
-            work.spawn(measure(connect, self.board.clone()));
+            work.spawn(measure(connect, self.board.clone(), self.way.wanted.subscribe()));
         }
         let why = self.keep().await;
         // Connections end with the tasks that carry them.
@@ -312,24 +312,40 @@ async fn carry(mut near: TcpStream, way: &Way, host: &Host) {
     let _ = tokio::io::copy_bidirectional_with_sizes(&mut near, &mut far, BUFFER, BUFFER).await;
 }
 
-async fn measure(connect: Connect, board: Board) {
+/// Measures now and then, on a connection that stands; none stands while somebody wants the room.
+async fn measure(connect: Connect, board: Board, mut wanted: watch::Receiver<u32>) {
     let mut tick = interval(MEASURE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut client = None;
     loop {
-        tick.tick().await;
-        if client.as_ref().is_none_or(tokio_postgres::Client::is_closed) {
-            client = connect.client().await.ok();
+        tokio::select! {
+            _ = tick.tick() => {}
+            Ok(()) = wanted.changed() => {}
         }
-        let Some(standing) = &client else {
-            // A whole connection is slower than what is shown, but tells that there is none.
-            let _ = ask(&connect).await;
-            continue;
+        let elbowed = async { drop(wanted.wait_for(|n| *n > 0).await) };
+        let done = tokio::select! {
+            biased;
+            () = elbowed => false,
+            () = once(&connect, &mut client, &board) => true,
         };
-        let began = Instant::now();
-        match timeout(MEASURE, standing.simple_query("SELECT 1")).await {
-            Ok(Ok(_)) => board.latency(began.elapsed()),
-            _ => client = None,
+        if !done {
+            client = None;
         }
+    }
+}
+
+async fn once(connect: &Connect, client: &mut Option<tokio_postgres::Client>, board: &Board) {
+    if client.as_ref().is_none_or(tokio_postgres::Client::is_closed) {
+        *client = connect.client().await.ok();
+    }
+    let Some(standing) = &client else {
+        // A whole connection is slower than what is shown, but tells that there is none.
+        let _ = ask(connect).await;
+        return;
+    };
+    let began = Instant::now();
+    match timeout(MEASURE, standing.simple_query("SELECT 1")).await {
+        Ok(Ok(_)) => board.latency(began.elapsed()),
+        _ => *client = None,
     }
 }

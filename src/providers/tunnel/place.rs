@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::super::postgres::{BoxStream, Dial, DialError, Host};
+use super::super::postgres::{BoxStream, Dial, DialError, Host, Room};
 use super::api::Api;
 use super::channel::Channel;
 use super::report::{Counted, Report};
@@ -52,6 +52,8 @@ pub struct Way {
     /// Rung when a pod turned out to be unusable.
     pub bad: Arc<Notify>,
     pub report: Arc<Report>,
+    /// How many want that no connection is kept that is not theirs.
+    pub wanted: watch::Sender<u32>,
 }
 
 /// What a failed attempt means for the next.
@@ -65,7 +67,13 @@ enum Setback {
 
 impl Way {
     pub fn new(api: Api) -> Way {
-        Way { api, place: watch::Sender::new(None), bad: Arc::default(), report: Arc::default() }
+        Way {
+            api,
+            place: watch::Sender::new(None),
+            bad: Arc::default(),
+            report: Arc::default(),
+            wanted: watch::Sender::new(0),
+        }
     }
 
     /// The same way for connections that are not the user's and do not count.
@@ -183,5 +191,9 @@ impl Dial for Way {
             stream
         }
         .boxed()
+    }
+
+    fn make_room(&self) -> Option<Room> {
+        Some(Room::at(&self.wanted))
     }
 }

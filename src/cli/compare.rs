@@ -167,6 +167,13 @@ async fn compare(global: &Global, args: &CompareArgs) -> Result<(Report, Outcome
         std::future::pending::<()>().await;
     });
     let ways = Ways::open(global, args).await?;
+    if let Some(condition) = &args.filter
+        && let Err(why) = ways.check(condition, stopped.clone()).await
+    {
+        ways.close().await;
+        interrupted.abort();
+        return Err(eyre!("--where: {why}"));
+    }
     let mut report = Report {
         live_at: ways.live.at.clone(),
         restored_at: ways.restored.at.clone(),

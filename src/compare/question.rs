@@ -82,6 +82,31 @@ pub fn called(plan: &str) -> Result<BTreeSet<String>, String> {
     Ok(calls(&tokens(plan)?))
 }
 
+/// The functions that a condition calls; it stands in parentheses in statements of ours.
+///
+/// # Errors
+/// Why it is not one expression, in words.
+pub fn condition(text: &str) -> Result<BTreeSet<String>, String> {
+    let tokens = tokens(text)?;
+    let mut depth = 0_i32;
+    for token in &tokens {
+        match token.kind {
+            Kind::Sign(';') => return Err("A condition is one expression: no semicolon.".into()),
+            Kind::Sign('(') => depth += 1,
+            Kind::Sign(')') => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return Err("A condition is one expression: it closes a parenthesis that it did not open.".into());
+        }
+    }
+    match depth {
+        _ if tokens.is_empty() => Err("There is no condition: leave it out, or write one.".into()),
+        0 => Ok(calls(&tokens)),
+        _ => Err("A condition is one expression: a parenthesis is not closed.".into()),
+    }
+}
+
 fn calls(tokens: &[Token]) -> BTreeSet<String> {
     let pairs = tokens.iter().zip(tokens.iter().skip(1));
     let call = |(name, sign): (&Token, &Token)| match (&name.kind, &sign.kind) {
@@ -303,6 +328,22 @@ mod tests {
             ("select U&\"nextval\"('s')", "U& escapes"),
         ] {
             let said = read(bad).unwrap_err();
+            assert!(said.contains(why), "{bad}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_condition_is_one_expression() {
+        let calls: Vec<_> = condition("id > 7 and lower(name) <> ';)' -- x").unwrap().into_iter().collect();
+        assert_eq!(calls, ["lower"]);
+        for (bad, why) in [
+            ("true; select 1", "semicolon"),
+            ("true) or (true", "did not open"),
+            ("id in (1", "not closed"),
+            ("-- nothing", "no condition"),
+            ("name = 'x", "quote"),
+        ] {
+            let said = condition(bad).unwrap_err();
             assert!(said.contains(why), "{bad}: {said}");
         }
     }

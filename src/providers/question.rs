@@ -39,17 +39,7 @@ pub struct Answer {
 /// In words: why it is not asked, the connection's failure, or the server's.
 pub async fn ask(connect: &Connect, sql: &str) -> Result<Answer, String> {
     let question = question::read(sql)?;
-    let limits = [
-        ("default_transaction_read_only", "on".to_owned()),
-        ("statement_timeout", PATIENCE_MS.to_string()),
-        ("lock_timeout", "2000".to_owned()),
-        ("idle_in_transaction_session_timeout", (PATIENCE_MS * 2).to_string()),
-        ("standard_conforming_strings", "on".to_owned()),
-        ("TimeZone", "UTC".to_owned()),
-        ("DateStyle", "ISO".to_owned()),
-    ];
-    let connect = limits.iter().fold(connect.clone(), |c, (name, value)| c.setting(name, value));
-    let link: link::Link = connect.connect().await.map_err(|e| e.why)?;
+    let link = limited(connect).await?;
     let patience = Duration::from_millis(PATIENCE_MS * 2);
     match tokio::time::timeout(patience, answer(&link.client, &question)).await {
         Ok(Ok(answer)) if !answer.more => Ok(answer),
@@ -66,14 +56,31 @@ pub async fn ask(connect: &Connect, sql: &str) -> Result<Answer, String> {
     }
 }
 
+/// A connection that reads only, and not for long.
+async fn limited(connect: &Connect) -> Result<link::Link, String> {
+    let limits = [
+        ("default_transaction_read_only", "on".to_owned()),
+        ("statement_timeout", PATIENCE_MS.to_string()),
+        ("lock_timeout", "2000".to_owned()),
+        ("idle_in_transaction_session_timeout", (PATIENCE_MS * 2).to_string()),
+        ("standard_conforming_strings", "on".to_owned()),
+        ("TimeZone", "UTC".to_owned()),
+        ("DateStyle", "ISO".to_owned()),
+    ];
+    let connect = limits.iter().fold(connect.clone(), |c, (name, value)| c.setting(name, value));
+    connect.connect().await.map_err(|e| e.why)
+}
+
 /// Refuses a condition that calls what may change something: it runs for every row of every table.
 ///
 /// # Errors
-/// In words: what it calls, or the connection's failure.
+/// In words: that it is not one expression, what it calls, or the connection's failure.
 pub async fn condition(connect: &Connect, sql: &str) -> Result<(), String> {
-    let calls = question::called(sql)?;
-    let link: link::Link = connect.connect().await.map_err(|e| e.why)?;
-    match harmful(&link.client, &calls).await? {
+    let calls = question::condition(sql)?;
+    let link = limited(connect).await?;
+    let patience = Duration::from_millis(PATIENCE_MS * 2);
+    let harmful = tokio::time::timeout(patience, harmful(&link.client, &calls)).await;
+    match harmful.map_err(|_| format!("no answer about the condition within {} s", patience.as_secs()))?? {
         Some(names) => Err(format!("the condition calls {names}, which may change something: leave it out")),
         None => Ok(()),
     }
@@ -91,7 +98,7 @@ async fn answer(client: &Client, question: &Question) -> Result<Answer, String> 
         return Err("It answers no column (SELECT INTO makes a table): select one.".into());
     }
     refuse(client, &question.calls).await?;
-    let limited = limited(&question.sql, columns.len());
+    let limited = cut(&question.sql, columns.len());
     let plan = client.query(&format!("EXPLAIN (VERBOSE, COSTS OFF) {limited}"), &[]).await;
     let plan: String = plan
         .map_err(|e| words(&e))?
@@ -104,7 +111,7 @@ async fn answer(client: &Client, question: &Question) -> Result<Answer, String> 
 }
 
 /// The question, with what it answers cut to a bearable size on the server.
-fn limited(sql: &str, columns: usize) -> String {
+fn cut(sql: &str, columns: usize) -> String {
     let each = |make: &dyn Fn(usize) -> String| (1..=columns).map(make).collect::<Vec<_>>().join(", ");
     let names = each(&|n| format!("c{n}"));
     let values = each(&|n| format!("left((q.c{n})::text, {})", CHARACTERS + 1));

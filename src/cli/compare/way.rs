@@ -4,14 +4,15 @@
 use std::path::Path;
 
 use color_eyre::eyre::{Result, WrapErr, bail, eyre};
+use tokio::sync::watch;
 
 use super::{CompareArgs, say};
 use crate::cli::Global;
 use crate::config::Config;
 use crate::domain::{Backend, DeploymentKey, ServerClass, Target, TunnelId, TunnelRequest};
-use crate::providers::Settings;
 use crate::providers::postgres::{Connect, SslMode, Tls, Url};
 use crate::providers::tunnel::{Open, Opener, Wish};
+use crate::providers::{Database, Settings};
 
 /// Both databases.
 pub struct Ways {
@@ -65,6 +66,20 @@ impl Ways {
             }
         };
         Ok(Ways { live: direct(live, args).await?, restored })
+    }
+
+    /// Refuses a condition that is not one expression, or that may change something: it runs for every row of every table.
+    ///
+    /// # Errors
+    /// Why it is refused, or could not be checked, in words.
+    pub async fn check(&self, condition: &str, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+        let [live, restored] = [&self.live, &self.restored].map(|way| Database::new(way.connect.clone()));
+        let both =
+            async { tokio::try_join!(live.check_condition(condition), restored.check_condition(condition)) };
+        tokio::select! {
+            done = both => done.map(|_| ()),
+            _ = stop.wait_for(|stop| *stop) => Err("cancelled".to_owned()),
+        }
     }
 
     /// Closes the tunnels, and deletes the pods that were made for them.

@@ -1,7 +1,8 @@
 //! `drtui compare` as a script uses it: what it prints, how it ends, what it keeps to itself.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::pair::{Pair, Story};
@@ -46,6 +47,13 @@ fn the_command_tells_scripts_and_people() {
     assert_eq!(run(&pair, &["--exclude", "public.a", "--mode", "logical"]).status.code(), Some(0));
     assert_eq!(run(&pair, &["--where", "id > 600", "--table", "a"]).status.code(), Some(0));
     assert_eq!(run(&pair, &["--where", "nonsense >", "--table", "a"]).status.code(), Some(2));
+    for (condition, why) in
+        [("pg_terminate_backend(1)", "may change something"), ("true) OR (true", "one expression")]
+    {
+        let refused = run(&pair, &["--where", condition]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && said.contains(why), "{condition}: {said}");
+    }
     assert_eq!(run(&pair, &["--table", "nothing*"]).status.code(), Some(2));
 
     let lock = pair.live.begin("app", "LOCK TABLE held IN ACCESS EXCLUSIVE MODE");
@@ -100,4 +108,46 @@ fn the_schema_of_the_json_names_what_is_printed() {
     check(table, &schema["$defs"]["table"]);
     check(&table["rows"][0], &schema["$defs"]["row"]);
     check(&document["summary"], &schema["$defs"]["summary"]);
+}
+
+#[test]
+fn whatever_ends_it_ends_what_it_began() {
+    let pair = Pair::make(
+        "signals",
+        &Story {
+            setup: "CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader;
+                CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 1000);
+                CREATE FUNCTION slowly(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
+                  $$ BEGIN PERFORM pg_sleep(0.1); RETURN true; END $$",
+            ..Story::default()
+        },
+    );
+    let (live, restored) = pair.urls("reader");
+    let active = "usename = 'reader' AND state = 'active'";
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_drtui"));
+        command.args(["compare", "--live", &live, "--restored", &restored, "--mode", "logical"]);
+        command.args(["--where", "public.slowly(id)"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        for server in [&pair.live, &pair.restored] {
+            let scans = format!(
+                "SELECT count(*) = 1 FROM pg_stat_activity WHERE {active} AND query LIKE '%GROUPING SETS%'"
+            );
+            server.until("app", &scans);
+        }
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        let told = std::time::Instant::now();
+        nix::sys::signal::kill(pid, signal).unwrap();
+        for server in [&pair.live, &pair.restored] {
+            server.until("app", &format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE {active}"));
+        }
+        assert!(told.elapsed().as_secs() < 2, "{signal}: {:?}", told.elapsed());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && said.contains("cancelled"),
+            "{signal}: {:?} {said}",
+            output.status
+        );
+    }
 }

@@ -8,6 +8,7 @@ use super::more::Fetched;
 use super::overlays::Overlay;
 use super::overlays::prompt::Kind;
 use super::overlays::query::Reply;
+use crate::compare::Verdict;
 use crate::domain::{Update, Utc};
 use crate::incident::{Action, Entry, Outcome};
 
@@ -74,10 +75,13 @@ impl Msg {
             }
             _ => false,
         };
+        // What a server says of a condition quotes it.
+        let quoted = model.compare.as_ref().is_some_and(|c| c.request.options.filter.is_some());
         let mut msg = self.clone();
         match &mut msg {
-            Msg::Compare { news, .. } => news.iter_mut().for_each(hide_rows),
-            Msg::Fetched { news: Fetched::Rows { result }, .. } => hide_table(result),
+            Msg::Compare { news, .. } => news.iter_mut().for_each(|event| hide_rows(event, quoted)),
+            Msg::Fetched { news: Fetched::Rows { result }, .. } => hide_table(result, quoted),
+            Msg::Fetched { news: Fetched::Ended { why: Some(why) }, .. } if quoted => *why = "•".into(),
             Msg::Fetched { news: Fetched::Value { value: Some(Some(value)), .. }, .. } => {
                 value.text = "•".into();
             }
@@ -99,13 +103,16 @@ impl Msg {
 }
 
 /// Replaces every value of a row by its number: a recording holds nobody's data.
-fn hide_rows(event: &mut crate::compare::model::Event) {
+fn hide_rows(event: &mut crate::compare::model::Event, quoted: bool) {
     if let crate::compare::model::Event::Table { table } = event {
-        hide_table(table);
+        hide_table(table, quoted);
     }
 }
 
-fn hide_table(table: &mut crate::compare::TableResult) {
+fn hide_table(table: &mut crate::compare::TableResult, quoted: bool) {
+    if let (true, Verdict::NotComparable { why }) = (quoted, &mut table.verdict) {
+        *why = "•".into();
+    }
     table.notes.iter_mut().for_each(|note| *note = "•".into());
     let mut n = 0;
     for row in &mut table.rows {

@@ -1,6 +1,9 @@
 //! A comparison of the live database with a restored copy, as it is asked for. Never holds a secret.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{DeploymentKey, TunnelId};
 
@@ -31,6 +34,70 @@ pub struct CompareRequest {
     pub options: CompareOptions,
 }
 
+/// A condition on rows, in SQL. It may hold somebody's data, such as a name: it is never written anywhere. What is written,
+/// shown and read back is the beginning of its SHA-256, by which two can be told apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", from = "String")]
+pub struct Condition {
+    sql: Sql,
+    /// The first 12 hexadecimal digits.
+    sha256: String,
+}
+
+/// The condition itself; equal to any other, as its hash tells them apart.
+#[derive(Clone)]
+struct Sql(Option<String>);
+
+impl PartialEq for Sql {
+    fn eq(&self, _: &Sql) -> bool {
+        true
+    }
+}
+
+impl Eq for Sql {}
+
+impl fmt::Debug for Sql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("•")
+    }
+}
+
+const SHA256: &str = "sha256:";
+
+impl Condition {
+    pub fn new(sql: String) -> Condition {
+        let sha256 = Sha256::digest(&sql).iter().take(6).map(|b| format!("{b:02x}")).collect();
+        Condition { sql: Sql(Some(sql)), sha256 }
+    }
+
+    /// The condition; `None` if it was read back.
+    pub fn sql(&self) -> Option<&str> {
+        self.sql.0.as_deref()
+    }
+}
+
+impl From<Condition> for String {
+    fn from(condition: Condition) -> String {
+        format!("{SHA256}{}", condition.sha256)
+    }
+}
+
+impl From<String> for Condition {
+    fn from(text: String) -> Condition {
+        match text.strip_prefix(SHA256) {
+            Some(sha256) => Condition { sql: Sql(None), sha256: sha256.chars().take(12).collect() },
+            // Records of before have the condition itself.
+            None => Condition::new(text),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rows that meet a condition (SHA-256 {}…)", self.sha256)
+    }
+}
+
 /// What is compared, and how. The default is everything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -39,10 +106,11 @@ pub struct CompareOptions {
     pub tables: Vec<String>,
     pub exclude: Vec<String>,
     /// SQL condition on the rows of every table.
-    pub filter: Option<String>,
+    pub filter: Option<Condition>,
     pub path: ComparePath,
-    /// Sessions at work on live above which the comparison waits; 0: twice those of the beginning, at least 8 more.
-    pub max_load: u32,
+    /// Sessions at work on live above which the comparison waits. `None`: twice those of the beginning, at least 8 more;
+    /// 0 neither waits nor rests.
+    pub max_load: Option<u32>,
     /// Rows of each kind and table that are listed.
     pub rows: u32,
 }
@@ -54,7 +122,7 @@ impl Default for CompareOptions {
             exclude: Vec::new(),
             filter: None,
             path: ComparePath::default(),
-            max_load: 0,
+            max_load: None,
             rows: ROWS,
         }
     }
@@ -75,24 +143,23 @@ impl CompareOptions {
             parts.push(format!("without {}", self.exclude.join(", ")));
         }
         if let Some(filter) = &self.filter {
-            parts.push(format!("rows where {filter}"));
+            parts.push(filter.to_string());
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 
-    /// The options of `drtui compare` that say the same; each word is to be quoted for a shell.
+    /// The options of `drtui compare` that say the same, without the condition; each word is to be quoted for a shell.
     pub fn arguments(&self) -> Vec<String> {
         let default = CompareOptions::default();
         let mut all = Vec::new();
         let mut add = |name: &str, value: &str| all.extend([format!("--{name}"), value.to_owned()]);
         self.tables.iter().for_each(|t| add("table", t));
         self.exclude.iter().for_each(|t| add("exclude", t));
-        self.filter.iter().for_each(|f| add("where", f));
         if self.path != default.path {
             add("mode", self.path.word());
         }
-        if self.max_load != default.max_load {
-            add("max-load", &self.max_load.to_string());
+        if let Some(load) = self.max_load {
+            add("max-load", &load.to_string());
         }
         if self.rows != default.rows {
             add("rows", &self.rows.to_string());
@@ -123,5 +190,26 @@ impl ComparePath {
             ComparePath::Physical => "physical",
             ComparePath::Logical => "logical",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_never_written() {
+        // printf "name = 'Ada'" | sha256sum
+        let condition = Condition::new("name = 'Ada'".into());
+        let options = CompareOptions { filter: Some(condition.clone()), ..CompareOptions::default() };
+        let written = serde_json::to_string(&options).unwrap();
+        let said = format!("{written} {options:?} {} {:?}", options.part().unwrap(), options.arguments());
+        assert!(!said.contains("Ada") && said.contains("sha256:"), "{said}");
+        let back: CompareOptions = serde_json::from_str(&written).unwrap();
+        assert!(back == options && back.filter.unwrap().sql().is_none());
+        assert_ne!(condition, Condition::new("name = 'Bob'".into()));
+        // A record of before, written again.
+        let old: CompareOptions = serde_json::from_str("{\"filter\": \"name = 'Ada'\"}").unwrap();
+        assert_eq!(serde_json::to_string(&old).unwrap(), written);
     }
 }

@@ -15,7 +15,7 @@ pub mod text;
 pub mod tunnel;
 
 pub use clock::Utc;
-pub use compare::{CompareOptions, ComparePath, CompareRequest};
+pub use compare::{CompareOptions, ComparePath, CompareRequest, Condition};
 pub use deployment::{Deployment, DeploymentKey, Hpa};
 pub use fault::Fault;
 pub use feed::{Source, Update};

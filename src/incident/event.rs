@@ -146,10 +146,15 @@ impl Action {
             }
             Action::DeletePod { namespace, pod } => format!("kubectl -n {namespace} delete pod {pod}"),
             Action::Compare { request } => {
-                // The address holds a password: it stays in the shell's environment.
+                // The address holds a password, and the condition may hold somebody's data: both stay in the shell's
+                // environment.
                 let options: String =
                     request.options.arguments().iter().map(|a| format!(" {}", quoted(a))).collect();
-                format!("drtui compare --live \"$LIVE_URL\" --restored @{}{options}", request.restored)
+                let condition = request.options.filter.as_ref().map_or("", |_| " --where \"$CONDITION\"");
+                format!(
+                    "drtui compare --live \"$LIVE_URL\" --restored @{}{options}{condition}",
+                    request.restored
+                )
             }
         }
     }

@@ -32,7 +32,15 @@ pub struct Comparing {
     /// What is fetched after it, and how to stop that.
     fetching: Option<(u64, watch::Sender<bool>)>,
     way: Way,
+    turn: Turn,
 }
+
+/// Whose turn it is on live, which gets two connections at most: a comparison's, a fetch's, or one of a question.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// Why a question or a fetch has to wait.
+pub(super) const NOT_NOW: &str = "something else is at work on live, which gets two connections at most: \
+    ask again when it has ended (x stops it)";
 
 /// The way to the databases that were compared last: the query box uses it too.
 type Way = Arc<Mutex<Option<Arc<Pair>>>>;
@@ -48,9 +56,18 @@ impl Comparing {
     ) {
         let (stop, stopped) = watch::channel(false);
         self.stop = Some((request.run, stop));
-        let way = Arc::clone(&self.way);
+        let (way, turn) = (Arc::clone(&self.way), Arc::clone(&self.turn));
         tokio::spawn(async move {
-            let outcome = compare(&providers, &request, &way, &answers, stopped).await;
+            let mut waiting = stopped.clone();
+            // A question takes seconds at most.
+            let turn = tokio::select! {
+                turn = turn.lock() => Some(turn),
+                _ = waiting.wait_for(|stop| *stop) => None,
+            };
+            let outcome = match turn {
+                Some(_turn) => compare(&providers, &request, &way, &answers, stopped).await,
+                None => Outcome::Failed { why: "cancelled".to_owned() },
+            };
             let action = Action::Compare { request: Box::new(request) };
             // Fails only while the cockpit ends; the journal then shows an intent without an end.
             let _ = answers.send(Msg::Acted { id, action, outcome }).await;
@@ -69,7 +86,8 @@ impl Comparing {
         let (stop, stopped) = watch::channel(false);
         self.fetching = Some((id, stop));
         let pair = self.way.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        tokio::spawn(fetching::run(pair, id, request, more, answers, stopped));
+        let turn = Arc::clone(&self.turn).try_lock_owned().ok();
+        tokio::spawn(fetching::run((pair, turn), id, request, more, answers, stopped));
     }
 
     /// Stops fetching what has this number.
@@ -82,13 +100,13 @@ impl Comparing {
     /// Asks both databases at once; the answer is `Msg::Queried`.
     pub fn ask(&self, id: u64, sql: String, answers: mpsc::Sender<Msg>) {
         let pair = self.way.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let turn = Arc::clone(&self.turn).try_lock_owned();
         tokio::spawn(async move {
-            let (live, restored) = match pair {
-                Some(pair) => tokio::join!(pair.live.select(&sql), pair.restored.select(&sql)),
-                None => {
-                    let why = "the way to the databases is closed: compare again (c) and ask then".to_owned();
-                    (Err(why.clone()), Err(why))
-                }
+            let refused = |why: &str| (Err(why.to_owned()), Err(why.to_owned()));
+            let (live, restored) = match (pair, &turn) {
+                (_, Err(_)) => refused(NOT_NOW),
+                (None, _) => refused("the way to the databases is closed: compare again (c) and ask then"),
+                (Some(pair), Ok(_)) => tokio::join!(pair.live.select(&sql), pair.restored.select(&sql)),
             };
             let _ = answers.send(Msg::Queried { id, live: reply(live), restored: reply(restored) }).await;
         });
@@ -105,9 +123,9 @@ pub(super) fn options(wanted: &CompareOptions) -> Options {
         },
         tables: wanted.tables.clone(),
         exclude: wanted.exclude.clone(),
-        filter: wanted.filter.clone(),
+        filter: wanted.filter.as_ref().and_then(|c| c.sql()).map(str::to_owned),
         rows: usize::try_from(wanted.rows).unwrap_or(usize::MAX),
-        max_load: (wanted.max_load > 0).then_some(wanted.max_load),
+        max_load: wanted.max_load,
         value_bytes: VALUE_BYTES,
         ..Options::default()
     }
@@ -143,7 +161,11 @@ async fn compare(
         Err(fault) => return Outcome::Failed { why: fault.to_string() },
     };
     *way.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pair));
+    let _room = pair.make_room();
     let options = options(&request.options);
+    if options.filter.is_none() && request.options.filter.is_some() {
+        return Outcome::Failed { why: "the condition is not known any more: write it again".to_owned() };
+    }
     if let Some(filter) = &options.filter
         && let Err(why) =
             tokio::try_join!(pair.live.check_condition(filter), pair.restored.check_condition(filter))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
 use super::comparing::{self, NEWS};
 use crate::compare::engine::{self, Job, Wanted};
@@ -21,14 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Fetches, and says at the end why not all of it came.
 pub async fn run(
-    pair: Option<Arc<Pair>>,
+    (pair, turn): (Option<Arc<Pair>>, Option<OwnedMutexGuard<()>>),
     id: u64,
     request: CompareRequest,
     more: More,
     answers: mpsc::Sender<Msg>,
     stop: watch::Receiver<bool>,
 ) {
-    let why = match (pair, more) {
+    let why = match (pair.filter(|_| turn.is_some()), more) {
+        (None, _) if turn.is_none() => Some(comparing::NOT_NOW.to_owned()),
         (None, _) => Some("the way to the databases is closed: compare again (c)".to_owned()),
         (Some(pair), More::Rows { table, rows }) => {
             again(&pair, id, &request, (table, rows), &answers, stop).await.err()
@@ -52,6 +53,7 @@ async fn again(
     let mut options = comparing::options(&request.options);
     (options.tables, options.exclude) = (vec![table.to_string()], Vec::new());
     options.rows = usize::try_from(rows).unwrap_or(options.rows);
+    let _room = pair.make_room();
     let (events, mut news) = mpsc::channel(NEWS);
     let (live, restored) = (pair.live.connect(), pair.restored.connect());
     let job = Job { live, restored, options, events, stop };

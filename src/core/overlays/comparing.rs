@@ -5,10 +5,11 @@ use crossterm::event::{KeyCode, KeyEvent};
 use tui_input::Input;
 
 use super::{Overlay, edit, open};
+use crate::compare::question;
 use crate::core::comparing::begin;
 use crate::core::effect::Effect;
 use crate::core::model::Model;
-use crate::domain::{CompareOptions, ComparePath};
+use crate::domain::{CompareOptions, ComparePath, Condition};
 
 /// Most rows of each kind and table that may be asked for: all of them are kept.
 pub const ROWS_MAX: u32 = 10_000;
@@ -52,20 +53,18 @@ impl Form {
     /// # Errors
     /// What is wrong with a field, in words.
     pub fn options(&self) -> Result<CompareOptions, String> {
-        let default = CompareOptions::default();
+        let rows = CompareOptions::default().rows;
         let filter = self.filter.value().trim();
-        if filter.contains(';') {
-            return Err(
-                "A condition is one expression, such as created_at > '2026-11-01': no semicolon.".into()
-            );
+        if !filter.is_empty() {
+            question::condition(filter)?;
         }
         Ok(CompareOptions {
             tables: patterns(&self.tables),
             exclude: patterns(&self.exclude),
-            filter: (!filter.is_empty()).then(|| filter.to_owned()),
+            filter: (!filter.is_empty()).then(|| Condition::new(filter.to_owned())),
             path: self.path,
-            max_load: number(&self.max_load, default.max_load, 0, 1_000, "Active sessions")?,
-            rows: number(&self.rows, default.rows, 1, ROWS_MAX, "Rows listed")?,
+            max_load: number(&self.max_load, 0, 1_000, "Active sessions", "what is usual there")?,
+            rows: number(&self.rows, 1, ROWS_MAX, "Rows listed", &rows.to_string())?.unwrap_or(rows),
         })
     }
 
@@ -113,11 +112,11 @@ fn patterns(input: &Input) -> Vec<String> {
     words.filter(|w| !w.is_empty()).map(str::to_owned).collect()
 }
 
-fn number(input: &Input, default: u32, least: u32, most: u32, what: &str) -> Result<u32, String> {
+fn number(input: &Input, least: u32, most: u32, what: &str, default: &str) -> Result<Option<u32>, String> {
     let text = input.value().trim();
     match text.parse::<u32>() {
-        _ if text.is_empty() => Ok(default),
-        Ok(n) if (least..=most).contains(&n) => Ok(n),
+        _ if text.is_empty() => Ok(None),
+        Ok(n) if (least..=most).contains(&n) => Ok(Some(n)),
         _ => Err(format!("{what}: say {least} to {most}, or nothing for {default}; `{text}` is neither.")),
     }
 }

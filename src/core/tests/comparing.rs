@@ -318,13 +318,22 @@ fn what_is_compared_and_how_is_chosen_and_stands_on_record() {
     assert!(problem(&kit).contains("say 1 to 10000"), "{}", problem(&kit));
     kit.keys("backspace enter");
     let (_, request) = request(&kit).unwrap();
-    let part = "only users, orders*; without audit; rows where id > 7";
+    // printf 'id > 7' | sha256sum
+    let part = "only users, orders*; without audit; rows that meet a condition (SHA-256 3472e4d39896…)";
     assert_eq!(request.options.part().unwrap(), part);
+    assert_eq!(request.options.filter.as_ref().and_then(|c| c.sql()), Some("id > 7"));
+    let action = Action::Compare { request: Box::new(request.clone()) };
+    let begun = Msg::Acted { id: "a".into(), action, outcome: Outcome::Done { result: String::new() } };
+    for what in
+        [serde_json::to_string(&begun.for_recording(&kit.model)).unwrap(), format!("{:?}", kit.model.session)]
+    {
+        assert!(!what.contains("id > 7") && what.contains("users"), "{what}");
+    }
     let action = Action::Compare { request: Box::new(request) };
     assert_eq!(
         action.command_line(),
         "drtui compare --live \"$LIVE_URL\" --restored @s189p01-rsm-pd-pg-ptr --table users --table 'orders*' \
-         --exclude audit --where 'id > 7' --mode logical --max-load 5 --rows 2000"
+         --exclude audit --mode logical --max-load 5 --rows 2000 --where \"$CONDITION\""
     );
     news(&mut kit, compared::beginning());
     news(&mut kit, compared::end());

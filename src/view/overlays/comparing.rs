@@ -86,8 +86,13 @@ fn remarks(model: &Model, it: &Form) -> Vec<(Role, String)> {
             if options.part().is_some() {
                 out.push((Role::Warn, "PART ONLY: it will say nothing about the rest.".into()));
             }
+            if options.max_load == Some(0) {
+                let text = "0: neither waits nor rests, however busy LIVE is.";
+                out.push((Role::Warn, text.into()));
+            }
             if options.filter.is_some() {
-                out.push((Role::Warn, "The condition goes on record: put nobody's data into it.".into()));
+                let text = "On record goes that there is a condition, and its SHA-256; never the condition.";
+                out.push((Role::Dim, text.into()));
             }
         }
     }

@@ -102,11 +102,14 @@ fn a_night(world: &World) {
     shows(&pty, "Open an incident");
     pty.send("\r");
     shows(&pty, "declared");
+    let counting = Counting::on(world);
     the_first_verdict_comes_soon(&mut pty);
     more_rows_are_fetched(&mut pty);
     a_long_value_is_fetched_whole(world, &mut pty);
     world.hold();
+    a_question_waits_for_its_turn(world, &mut pty);
     stopped_nothing_runs(world, &mut pty);
+    assert_eq!(counting.most(), 2, "connections of ours on live at once");
     cut_it_goes_on(world, &mut pty);
     without_the_copy_it_ends_and_says_so(world, &mut pty);
     world.hold();
@@ -237,6 +240,49 @@ fn is_at_work(world: &World, pty: &mut Pty) {
     while world.number(&world.live, &format!("{AT_WORK} AND wait_event_type = 'Lock'")) == 0 {
         assert!(Instant::now() < limit, "it never waited on live");
     }
+}
+
+/// Counts our connections on live all the time: of comparisons, of fetches, of questions, and of the tunnel itself.
+struct Counting {
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    thread: std::thread::JoinHandle<i64>,
+}
+
+impl Counting {
+    fn on(world: &World) -> Counting {
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let client = world.handle.block_on(open(&world.sandbox, LIVE));
+        let (handle, stopped) = (world.handle.clone(), std::sync::Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            let ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name IN ('drtui compare', 'drtui latency')
+                OR application_name LIKE 'drtui/%'";
+            let mut most = 0;
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                let Ok(row) = handle.block_on(client.query_one(ours, &[])) else { break };
+                most = most.max(row.get::<_, i64>(0));
+            }
+            most
+        });
+        Counting { stop, thread }
+    }
+
+    fn most(self) -> i64 {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+/// While a comparison is at work, the query box opens no third connection.
+fn a_question_waits_for_its_turn(world: &World, pty: &mut Pty) {
+    is_at_work(world, pty);
+    pty.send("s");
+    shows(pty, "SELECT>");
+    pty.send("select 1 as only\r");
+    shows(pty, "something else is at work on live");
+    pty.send("\x1b");
+    hides(pty, "SELECT>");
+    pty.send("x");
+    shows(pty, "NOT FINISHED: cancelled");
 }
 
 fn stopped_nothing_runs(world: &World, pty: &mut Pty) {

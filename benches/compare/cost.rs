@@ -75,6 +75,7 @@ impl Bench {
         let told = last.unwrap();
         println!("  {:?} by {:?}", told.table("orders").counts, told.table("orders").path);
         self.physical = median(times);
+        self.differing = told.table("orders").counts.differing();
         self.at_most("orders to the full row list, by count(*)", median(ratios), 4.0, "x");
         let options = Options { mode: Mode::Logical, ..one("orders") };
         let (told, time) = self.timed(options).await;

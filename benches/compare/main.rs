@@ -55,6 +55,8 @@ struct Bench {
     /// Seconds to the full row list of orders, physical and logical.
     physical: f64,
     logical: f64,
+    /// Rows of orders that differ, as found then; `truth` proves it.
+    differing: u64,
 }
 
 /// What can be measured, in order.
@@ -83,7 +85,7 @@ fn main() -> ExitCode {
         }
         _ => (make(), [].as_slice()),
     };
-    let mut bench = Bench { pair, lines: Vec::new(), count: 0.0, physical: 0.0, logical: 0.0 };
+    let mut bench = Bench { pair, lines: Vec::new(), count: 0.0, physical: 0.0, logical: 0.0, differing: 0 };
     let all: Vec<&str> = PARTS.into_iter().chain([LAST]).collect();
     runtime.block_on(bench.measure(if parts.is_empty() { &all } else { parts }));
     bench.verdict()

@@ -187,6 +187,12 @@ impl Server {
         command
     }
 
+    /// Where one of the server's programs is.
+    #[allow(dead_code, reason = "the benchmark uses it")]
+    pub fn program(&self, name: &str) -> String {
+        self.bin.join(name).display().to_string()
+    }
+
     pub fn must(&self, program: &str, args: &[&str]) -> Output {
         let output = self.command(program).args(args).stdin(Stdio::null()).output().unwrap();
         assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -6,6 +6,7 @@ mod channel;
 pub mod client;
 mod credentials;
 mod keep;
+mod life;
 mod looking;
 mod open;
 mod own_pod;

@@ -133,6 +133,8 @@ impl Keeper {
                 },
             };
             if let Some(why) = lost {
+                // What the old pod is seen to do says nothing of the next.
+                drop(follow);
                 if let Some(ended) = self.replace(why).await {
                     return ended;
                 }
@@ -146,7 +148,7 @@ impl Keeper {
             Some(place) => (place.namespace.clone(), place.pod.clone()),
             None => (self.wish.app.namespace.clone(), String::new()),
         };
-        Follow::new(&self.api, &namespace, &pod).telling(&self.board).in_background()
+        Follow::new(&self.api, &namespace, &pod).telling(&self.board, &self.way).in_background()
     }
 
     /// Why the pod must be left, if it must. Its streams are cut only when it is gone: one that is being deleted may

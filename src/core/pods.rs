@@ -37,6 +37,13 @@ fn in_use(model: &Model, tunnels: &[TunnelId]) -> bool {
     tunnels.iter().any(alive) || model.pending.values().any(|p| asked(&p.action))
 }
 
+/// A comparison goes through open tunnels where there are some: the pods that it was captured for may never be made, and
+/// no tunnel ends that would say so.
+pub fn look(ended: &Action) -> Option<Effect> {
+    let through_pods = matches!(ended, Action::Compare { request } if request.own_pod);
+    through_pods.then_some(Effect::LookForPods)
+}
+
 /// Undos whose pods are gone, as a list made after the capture shows.
 pub fn deleted(model: &mut Model) -> Vec<Event> {
     let (Some(session), Some((listed, _))) = (&model.session, &model.world.tunnel_pods) else {

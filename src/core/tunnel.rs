@@ -146,7 +146,10 @@ pub fn next_id(model: &Model) -> TunnelId {
 pub fn open(model: &mut Model, request: TunnelRequest) -> Vec<Effect> {
     model.focus = PaneId::Tunnels;
     let same = |t: &&Tunnel| {
+        // A pod of its own outlives the app's, which may be about to be stopped.
+        let serves = t.via.own_pod || !request.own_pod;
         t.state.is_alive()
+            && serves
             && t.backend == request.backend
             && request.server.as_ref().is_none_or(|server| *server == t.server)
             && request.database.as_ref().is_none_or(|d| *d == t.database)
@@ -154,7 +157,11 @@ pub fn open(model: &mut Model, request: TunnelRequest) -> Vec<Effect> {
     };
     if let Some(id) = model.world.tunnels.values().find(same).map(|t| t.id) {
         model.panes.tunnels.selected = Some(Row::Tunnel(id));
-        return warn(model, format!("Tunnel {id} goes there already: p opens psql in it."));
+        let what = if request.backend == Backend::Redis { ":redis-cli runs" } else { "p opens psql" };
+        return warn(
+            model,
+            format!("Tunnel {id} goes there already: {what} in it; for another, x closes it."),
+        );
     }
     let action = Action::OpenTunnel { request: Box::new(request.clone()) };
     if !action.is_change() {

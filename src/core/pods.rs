@@ -12,9 +12,9 @@ use crate::domain::{TunnelId, TunnelPod};
 use crate::incident::{Action, Event, UndoKind};
 
 /// What stands before pods are made for these tunnels: none.
-pub fn capture(namespace: &str, tunnels: &[TunnelId], server: Option<&str>) -> UndoKind {
-    let server = server.unwrap_or("the app's own server").to_owned();
-    UndoKind::TunnelPods { namespace: namespace.to_owned(), tunnels: tunnels.to_vec(), server }
+pub fn capture(namespace: &str, tunnels: &[TunnelId], server: &str) -> UndoKind {
+    let (namespace, tunnels, server) = (namespace.to_owned(), tunnels.to_vec(), server.to_owned());
+    UndoKind::TunnelPods { namespace, tunnels, server }
 }
 
 /// Pods of this incident that stand for one of `tunnels`.

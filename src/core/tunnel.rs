@@ -182,11 +182,11 @@ pub fn open(model: &mut Model, request: TunnelRequest) -> Vec<Effect> {
 }
 
 fn own_pod(request: TunnelRequest, action: Action) -> Step {
-    let server = request.server.as_deref();
+    let server = request.target();
     Step {
         target: format!("{}: a pod for tunnel {}", request.app.namespace, request.id),
         old: "no such pod".into(),
-        new: format!("one small pod, through which {} is reached", server.unwrap_or("the app's own server")),
+        new: format!("one small pod, through which {server} is reached"),
         command: action.command_line(),
         note: Some("it is deleted when the tunnel closes, and ends by itself if drtui is killed".into()),
         action,
@@ -198,10 +198,10 @@ fn own_pod(request: TunnelRequest, action: Action) -> Step {
 
 /// The way out where a certificate cannot be verified; who takes it types the server's name.
 fn unverified(request: TunnelRequest, action: Action) -> Step {
-    let server = request.server.as_deref();
+    let server = request.target();
     let capture = pods::capture(&request.app.namespace, &[request.id], server);
     Step {
-        target: format!("{}: {}", request.which.word(), server.unwrap_or_default()),
+        target: format!("{}: {}", request.which.word(), server),
         old: "its certificate is verified against its name".into(),
         new: "whoever answers in its place gets the app's password".into(),
         command: action.command_line(),

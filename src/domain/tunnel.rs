@@ -81,6 +81,17 @@ pub struct TunnelRequest {
     pub unverified: bool,
 }
 
+impl TunnelRequest {
+    /// Where it is to lead, in words: the server's name, or the app's own.
+    pub fn target(&self) -> &str {
+        match (&self.server, self.backend) {
+            (Some(server), _) => server,
+            (None, Backend::Postgres) => "the app's own server",
+            (None, Backend::Redis) => "the app's redis",
+        }
+    }
+}
+
 /// Through what a tunnel goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Via {

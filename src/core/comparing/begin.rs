@@ -110,7 +110,7 @@ pub fn start(model: &mut Model, copy: String, options: CompareOptions) -> Vec<Ef
         capture: Some(pods::capture(
             &request.app.namespace,
             &[request.live_tunnel, request.restored_tunnel],
-            Some(&format!("{} and {}", request.live, request.restored)),
+            &format!("{} and {}", request.live, request.restored),
         )),
         undoes: None,
         due: None,

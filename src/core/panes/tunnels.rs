@@ -83,6 +83,7 @@ pub fn selected_orphan(model: &Model) -> Option<&Orphan> {
 pub fn status(model: &Model, tunnel: &Tunnel) -> String {
     match &tunnel.state {
         TunnelState::Opening { step } => format!("opening: {step}"),
+        TunnelState::Open if tunnel.via.own_pod => "open (own pod)".into(),
         TunnelState::Open => "open".into(),
         TunnelState::Reconnecting { why, next_try } => {
             let wait = next_try.map(|at| at - model.now).filter(|left| left.num_milliseconds() > 0);

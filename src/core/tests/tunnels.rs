@@ -110,7 +110,9 @@ fn the_apps_redis_is_opened_by_name_and_talks_to_redis_cli_only() {
         (asked[0].backend, asked[0].server.as_deref(), asked[0].which),
         (Backend::Redis, None, ServerClass::Live)
     );
-    assert!(kit.finish()[0].command_line().ends_with("rsm-production -- redis-cli"));
+    let action = kit.finish().remove(0);
+    assert!(action.command_line().ends_with("rsm-production -- redis-cli"));
+    assert!(crate::incident::words::change(&action).contains("to the app's redis (LIVE)"));
     let mut shown = tunnel(1, ServerClass::Live, TunnelState::Open);
     shown.backend = Backend::Redis;
     kit.tunnel(shown);
@@ -155,6 +157,8 @@ fn a_pod_of_its_own_is_another_way_than_the_apps_pod_and_a_second_of_either_is_r
     kit.keys("3 g t tab space enter").text("production").keys("enter");
     assert!(requests(&kit)[0].own_pod && requests(&kit)[0].id == TunnelId(2), "{}", kit.toast());
     kit.tunnel(through(true));
+    let shown = kit.model.world.tunnels.get(&TunnelId(1)).unwrap();
+    assert_eq!(tunnels::status(&kit.model, shown), "open (own pod)", "two rows to one server are told apart");
     kit.effects.clear();
     for keys in ["3 g t enter", "3 g t tab space enter"] {
         kit.keys(keys);

@@ -385,9 +385,11 @@ mod tests {
         read.unwrap();
         assert_eq!(&got, b"alive");
         // Nobody answers any more: three seconds of silence, heard by somebody who listens, are the end.
-        near.life.pass(STOP);
         let mut byte = [0];
-        assert!(futures::poll!(std::pin::pin!(near.read(&mut byte))).is_pending());
+        for stop in [Duration::ZERO, STOP] {
+            near.life.pass(stop);
+            assert!(futures::poll!(std::pin::pin!(near.read(&mut byte))).is_pending());
+        }
         near.life.pass(Duration::from_secs(3));
         let error = near.read(&mut byte).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");

@@ -82,7 +82,8 @@ fn absent(app: &DeploymentKey, variable: &str, sources: &[Source], gone: &[&str]
         format!("looked in {}", names.join("; "))
     };
     format!(
-        "{app} has no {variable}: {}. Name another variable (-p) or give the URL (-u)",
+        "{app} has no {variable}: {}. Name another variable (-p or -r, or \
+         [environments.NAME.tunnel] of the configuration) or give the URL (-u)",
         words::plain(&looked)
     )
 }

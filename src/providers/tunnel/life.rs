@@ -65,7 +65,8 @@ impl Life {
         self.looked.0 -= time;
         self.looked.1 -= time;
         self.until = self.until.map(|until| until - time);
-        self.beat.reset_immediately();
+        // In the past, so that it comes at the first look and not a millisecond later.
+        self.beat.reset_at(Instant::now() - NAP);
     }
 }
 

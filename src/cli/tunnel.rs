@@ -112,8 +112,16 @@ async fn work(plan: &Plan, quiet: bool) -> u8 {
     let opening =
         async { tokio::join!(open_all(&opener, plan, quiet), orphans::hint(&opener, plan, quiet)).0 };
     let opened = tokio::select! {
-        opened = opening => opened,
-        code = signals.ended() => return code,
+        opened = opening => Ok(opened),
+        code = signals.ended() => Err(code),
+    };
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(code) => {
+            // A pod that was being made is deleted before the program goes.
+            opener.cleared().await;
+            return code;
+        }
     };
     let open = match opened {
         Ok(open) => open,

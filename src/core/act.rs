@@ -7,6 +7,7 @@ use super::overlays::guard::{Guard, Step};
 use super::overlays::palette::Palette;
 use super::overlays::{Overlay, open};
 use super::panes::replicas;
+use super::pods;
 use super::sense;
 use super::session;
 use super::tunnel;
@@ -398,6 +399,7 @@ pub fn acted(model: &mut Model, id: String, action: Action, outcome: Outcome) ->
         pending.ended = true;
     }
     effects.push(Effect::Journal(vec![Event::Finished { id, outcome }]));
+    effects.extend(pods::look(&action));
     effects
 }
 

@@ -12,9 +12,9 @@ use crate::domain::{TunnelId, TunnelPod};
 use crate::incident::{Action, Event, UndoKind};
 
 /// What stands before pods are made for these tunnels: none.
-pub fn capture(namespace: &str, tunnels: &[TunnelId], server: Option<&str>) -> UndoKind {
-    let server = server.unwrap_or("the app's own server").to_owned();
-    UndoKind::TunnelPods { namespace: namespace.to_owned(), tunnels: tunnels.to_vec(), server }
+pub fn capture(namespace: &str, tunnels: &[TunnelId], server: &str) -> UndoKind {
+    let (namespace, tunnels, server) = (namespace.to_owned(), tunnels.to_vec(), server.to_owned());
+    UndoKind::TunnelPods { namespace, tunnels, server }
 }
 
 /// Pods of this incident that stand for one of `tunnels`.
@@ -35,6 +35,13 @@ fn in_use(model: &Model, tunnels: &[TunnelId]) -> bool {
     };
     let alive = |id: &TunnelId| model.world.tunnels.get(id).is_some_and(|t| t.state.is_alive());
     tunnels.iter().any(alive) || model.pending.values().any(|p| asked(&p.action))
+}
+
+/// A comparison goes through open tunnels where there are some: the pods that it was captured for may never be made, and
+/// no tunnel ends that would say so.
+pub fn look(ended: &Action) -> Option<Effect> {
+    let through_pods = matches!(ended, Action::Compare { request } if request.own_pod);
+    through_pods.then_some(Effect::LookForPods)
 }
 
 /// Undos whose pods are gone, as a list made after the capture shows.

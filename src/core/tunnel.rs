@@ -146,7 +146,10 @@ pub fn next_id(model: &Model) -> TunnelId {
 pub fn open(model: &mut Model, request: TunnelRequest) -> Vec<Effect> {
     model.focus = PaneId::Tunnels;
     let same = |t: &&Tunnel| {
+        // A pod of its own outlives the app's, which may be about to be stopped.
+        let serves = t.via.own_pod || !request.own_pod;
         t.state.is_alive()
+            && serves
             && t.backend == request.backend
             && request.server.as_ref().is_none_or(|server| *server == t.server)
             && request.database.as_ref().is_none_or(|d| *d == t.database)
@@ -154,7 +157,11 @@ pub fn open(model: &mut Model, request: TunnelRequest) -> Vec<Effect> {
     };
     if let Some(id) = model.world.tunnels.values().find(same).map(|t| t.id) {
         model.panes.tunnels.selected = Some(Row::Tunnel(id));
-        return warn(model, format!("Tunnel {id} goes there already: p opens psql in it."));
+        let what = if request.backend == Backend::Redis { ":redis-cli runs" } else { "p opens psql" };
+        return warn(
+            model,
+            format!("Tunnel {id} goes there already: {what} in it; for another, x closes it."),
+        );
     }
     let action = Action::OpenTunnel { request: Box::new(request.clone()) };
     if !action.is_change() {
@@ -175,11 +182,11 @@ pub fn open(model: &mut Model, request: TunnelRequest) -> Vec<Effect> {
 }
 
 fn own_pod(request: TunnelRequest, action: Action) -> Step {
-    let server = request.server.as_deref();
+    let server = request.target();
     Step {
         target: format!("{}: a pod for tunnel {}", request.app.namespace, request.id),
         old: "no such pod".into(),
-        new: format!("one small pod, through which {} is reached", server.unwrap_or("the app's own server")),
+        new: format!("one small pod, through which {server} is reached"),
         command: action.command_line(),
         note: Some("it is deleted when the tunnel closes, and ends by itself if drtui is killed".into()),
         action,
@@ -191,10 +198,10 @@ fn own_pod(request: TunnelRequest, action: Action) -> Step {
 
 /// The way out where a certificate cannot be verified; who takes it types the server's name.
 fn unverified(request: TunnelRequest, action: Action) -> Step {
-    let server = request.server.as_deref();
+    let server = request.target();
     let capture = pods::capture(&request.app.namespace, &[request.id], server);
     Step {
-        target: format!("{}: {}", request.which.word(), server.unwrap_or_default()),
+        target: format!("{}: {}", request.which.word(), server),
         old: "its certificate is verified against its name".into(),
         new: "whoever answers in its place gets the app's password".into(),
         command: action.command_line(),

@@ -228,7 +228,8 @@ impl World {
             }
         };
         if let Some(what) = what {
-            let text = format!("tunnel {} to {} ({}) {what}", tunnel.id, tunnel.server, tunnel.which.word());
+            let text =
+                format!("tunnel {} to {} ({}) {what}", tunnel.id, tunnel.target(), tunnel.which.word());
             out.push(change(at, Source::Kubernetes, text, true));
         }
         if !tunnel.state.is_alive() {

@@ -27,6 +27,15 @@ pub enum Backend {
     Redis,
 }
 
+impl Backend {
+    pub fn word(self) -> &'static str {
+        match self {
+            Backend::Postgres => "Postgres",
+            Backend::Redis => "redis",
+        }
+    }
+}
+
 /// How the bytes get through the cluster, best first: each is the fallback of the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +79,17 @@ pub struct TunnelRequest {
     /// The server's certificate is not verified: somebody typed its name to say so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unverified: bool,
+}
+
+impl TunnelRequest {
+    /// Where it is to lead, in words: the server's name, or the app's own.
+    pub fn target(&self) -> &str {
+        match (&self.server, self.backend) {
+            (Some(server), _) => server,
+            (None, Backend::Postgres) => "the app's own server",
+            (None, Backend::Redis) => "the app's redis",
+        }
+    }
 }
 
 /// Through what a tunnel goes.
@@ -164,6 +184,16 @@ pub struct Tunnel {
     pub ends_at: Option<Utc>,
     /// What somebody who connects has to know, e.g. that the server's name could not be verified.
     pub warning: Option<String>,
+}
+
+impl Tunnel {
+    /// The server that it leads to; whose server, as long as its name is not known.
+    pub fn target(&self) -> String {
+        match self.server.as_str() {
+            "" => format!("{} of {}", self.backend.word(), self.via.app.name),
+            name => name.to_owned(),
+        }
+    }
 }
 
 /// A pod that an earlier drtui made for a tunnel and did not live to delete.

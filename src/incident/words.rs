@@ -45,7 +45,7 @@ pub fn change(action: &Action) -> String {
         Action::Scale { deployment, from, to } => format!("scale {deployment} from {from} to {to}"),
         Action::SandboxDisaster { name } => format!("inject the disaster {name} into the sandbox"),
         Action::OpenTunnel { request } => {
-            let server = request.server.as_deref().unwrap_or("the app's own server");
+            let server = request.target();
             let through = if request.own_pod { "a pod of its own" } else { "a pod of the app" };
             format!(
                 "open tunnel {} to {} ({}){} through {through}, with the credentials of {}",

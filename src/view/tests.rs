@@ -14,7 +14,7 @@ use crate::core::Model;
 use crate::core::overlays::query::Reply;
 use crate::core::testing::compared;
 use crate::core::testing::{Kit, deployment, orphan, tunnel};
-use crate::domain::{Metrics, Phase, Sample, ServerClass, Source, TunnelState, Update};
+use crate::domain::{Backend, Metrics, Phase, Sample, ServerClass, Source, Traffic, TunnelState, Update};
 
 /// Draws into a buffer of this size.
 fn drawn(model: &Model, theme: &Theme, width: u16, height: u16) -> Buffer {
@@ -160,6 +160,64 @@ fn tunnels_at_every_size() {
     }
     kit.keys("z");
     check("tunnels_zoomed", &mut kit, 120, 40);
+}
+
+/// A tunnel to a redis that failed before its server was known, and one through a pod of its own.
+fn failed_and_made() -> Kit {
+    let mut kit = busy();
+    let why = "tra-production/rsm-production has no REDIS_URL: its secrets web-secret and web-shared were looked \
+               through, and so were its variables";
+    let failed = TunnelState::Failed { why: why.into(), fix: String::new() };
+    let mut redis = tunnel(2, ServerClass::Live, failed);
+    (redis.backend, redis.server, redis.host) = (Backend::Redis, String::new(), String::new());
+    (redis.database, redis.user, redis.latency_ms) = (String::new(), String::new(), None);
+    (redis.via.pod, redis.traffic) = (None, Traffic::default());
+    kit.tunnel(redis);
+    let mut made = tunnel(1, ServerClass::Live, TunnelState::Open);
+    (made.via.pod, made.via.own_pod) = (Some("drtui-tunnel-0badc0de".into()), true);
+    kit.tunnel(made);
+    kit
+}
+
+/// Without blanks and borders: lines may be broken anywhere.
+fn unspaced(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && *c != '┃').collect()
+}
+
+#[test]
+fn a_deadline_stands_in_one_piece_at_every_width_and_a_failure_says_all_of_itself() {
+    let mut kit = failed_and_made();
+    kit.news(Update::Orphans { all: vec![orphan("drtui-tunnel-8kq2p")] });
+    for width in 40..=200 {
+        let mut seen = |keys: &str| {
+            resized(&mut kit, width, 24);
+            kit.keys(keys);
+            if !kit.model.zoom {
+                kit.keys("z");
+            }
+            shown(&drawn(&kit.model, &Theme::named("dark").unwrap(), width, 24))
+        };
+        let made = seen("5 g");
+        assert!(
+            made.contains("20 Nov 13:00 GMT whatever") || made.contains("20 Nov 13:00 GMT / 13:00 UTC"),
+            "{made}"
+        );
+        let failed = unspaced(&seen("j"));
+        let all = "FAILED: tra-production/rsm-production has no REDIS_URL: its secrets web-secret and web-shared were \
+                   looked through, and so were its variables";
+        assert!(failed.contains(&unspaced(all)), "{width}: {failed}");
+        let left = seen("j");
+        assert!(left.contains("12:10 GMT"), "{width}: {left}");
+    }
+}
+
+#[test]
+fn a_failed_tunnel_says_what_it_was_for() {
+    let mut kit = failed_and_made();
+    kit.keys("5 G");
+    check("tunnel_failed", &mut kit, 80, 24);
+    kit.keys("g");
+    check("tunnel_made", &mut kit, 80, 24);
 }
 
 #[test]

@@ -65,12 +65,16 @@ pub fn hindrance(model: &Model, copy: &str) -> Option<String> {
 
 /// Live gets one comparison at a time.
 fn busy(model: &Model) -> Option<&'static str> {
-    let asked = |p: &crate::core::model::Pending| matches!(p.action, Action::Compare { .. }) && !p.ended;
-    if model.compare.as_ref().is_some_and(Comparison::is_running) || model.pending.values().any(asked) {
+    if model.compare.as_ref().is_some_and(Comparison::is_running) || is_asked(model) {
         return Some("A comparison is running: x stops it.");
     }
     let fetching = model.compare.as_ref().is_some_and(|c| c.fetch.is_some());
     fetching.then_some("More of the last comparison is being fetched: x stops it.")
+}
+
+/// True from the request for a comparison to its end, also while its intent is not on disk yet.
+pub fn is_asked(model: &Model) -> bool {
+    model.pending.values().any(|p| matches!(p.action, Action::Compare { .. }) && !p.ended)
 }
 
 /// Asks for the comparison; through pods of its own, by the guard, while the service has none.
@@ -106,7 +110,7 @@ pub fn start(model: &mut Model, copy: String, options: CompareOptions) -> Vec<Ef
         capture: Some(pods::capture(
             &request.app.namespace,
             &[request.live_tunnel, request.restored_tunnel],
-            Some(&format!("{} and {}", request.live, request.restored)),
+            &format!("{} and {}", request.live, request.restored),
         )),
         undoes: None,
         due: None,

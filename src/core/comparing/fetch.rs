@@ -1,7 +1,7 @@
 //! `f`: more of what a comparison found. More rows than are listed come from comparing that one table again; the whole of a
 //! value comes from the very version of the row that was found. One at a time, on no record.
 
-use super::warn;
+use super::{begin, warn};
 use crate::compare::Side;
 use crate::compare::engine::Wanted;
 use crate::core::comparison::RowKey;
@@ -29,6 +29,10 @@ fn hindrance(model: &Model) -> Option<&'static str> {
     let comparison = model.compare.as_ref()?;
     if comparison.is_running() {
         return Some("The comparison is still running: more is fetched when it is finished.");
+    }
+    // Its ways to the databases go when it begins, and so do the findings.
+    if begin::is_asked(model) {
+        return Some("Another comparison is about to begin: more is fetched when that is finished.");
     }
     comparison.fetch.is_some().then_some("Something is being fetched: x stops it.")
 }

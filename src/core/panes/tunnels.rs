@@ -23,7 +23,7 @@ pub fn rows(model: &Model) -> Vec<Row> {
         .values()
         .filter(|t| {
             let class = t.which.word();
-            filter.admits(&[("name", &t.server), ("class", class), ("status", &status(model, t))])
+            filter.admits(&[("name", &t.target()), ("class", class), ("status", &status(model, t))])
         })
         .collect();
     found.sort_by_key(|t| (!t.state.is_alive(), t.which, t.id));
@@ -50,7 +50,8 @@ pub fn detail_lines(lines: u16) -> u16 {
     match lines {
         0..=6 => 0,
         7..=11 => 4,
-        _ => 6,
+        12..=15 => 6,
+        _ => 8,
     }
 }
 
@@ -82,6 +83,7 @@ pub fn selected_orphan(model: &Model) -> Option<&Orphan> {
 pub fn status(model: &Model, tunnel: &Tunnel) -> String {
     match &tunnel.state {
         TunnelState::Opening { step } => format!("opening: {step}"),
+        TunnelState::Open if tunnel.via.own_pod => "open (own pod)".into(),
         TunnelState::Open => "open".into(),
         TunnelState::Reconnecting { why, next_try } => {
             let wait = next_try.map(|at| at - model.now).filter(|left| left.num_milliseconds() > 0);
@@ -90,25 +92,26 @@ pub fn status(model: &Model, tunnel: &Tunnel) -> String {
             format!("RECONNECTING {when}: {why}")
         }
         TunnelState::Closed { why } => format!("closed: {why}"),
+        TunnelState::Failed { why, fix } if fix.is_empty() => format!("FAILED: {why}"),
         TunnelState::Failed { why, fix } => format!("FAILED: {why}. {fix}"),
     }
 }
 
-/// Who left a pod behind, and until when it lives.
+/// Until when a pod that was left behind lives, and who left it.
 pub fn orphan_words(model: &Model, orphan: &Orphan) -> String {
     let age =
         orphan.created.map_or_else(String::new, |at| format!(" {} ago", clock::minutes(model.now - at)));
     let end = orphan.ends_at.map_or_else(
-        || ", never ends by itself".into(),
+        || "never ends by itself".into(),
         |at| {
             if at > model.now {
-                format!(", ends by itself at {}", clock::london_hm(at))
+                format!("ends by itself at {}", clock::london_hm(at))
             } else {
-                ", is over".into()
+                "is over".into()
             }
         },
     );
-    format!("left behind by {}{age}{end}", orphan.owner)
+    format!("{end}, left behind by {}{age}", orphan.owner)
 }
 
 /// `1.4 MB`: bytes in the unit that leaves one to three digits.

@@ -402,6 +402,19 @@ fn more_rows_are_fetched_by_comparing_the_table_again() {
 }
 
 #[test]
+fn nothing_is_fetched_of_a_comparison_that_another_is_about_to_replace() {
+    let mut kit = done();
+    kit.effects.clear();
+    kit.journal_waits = true;
+    kit.keys("c enter g enter f");
+    assert!(request(&kit).is_none(), "its intent is not on disk yet");
+    assert_eq!(fetched(&kit), None);
+    assert!(kit.toast().contains("about to begin"), "{}", kit.toast());
+    kit.journal_says();
+    assert!(request(&kit).is_some());
+}
+
+#[test]
 fn a_cut_value_is_fetched_whole_or_said_why_not() {
     let mut kit = done();
     kit.keys("g enter ] enter enter f");

@@ -2,7 +2,7 @@
 //! is gone, offered after a crash.
 
 use crate::core::overlays::Overlay;
-use crate::core::testing::{Kit, server, tunnel};
+use crate::core::testing::{Kit, deployment, server, tunnel};
 use crate::core::{Effect, Msg, tunnel as tunnels};
 use crate::domain::{ServerClass, TunnelId, TunnelPod, TunnelState, Update};
 use crate::incident::{Action, Outcome};
@@ -78,6 +78,34 @@ fn a_list_from_before_it_was_made_proves_nothing() {
     kit.later(1);
     listed(&mut kit, &[]);
     assert_eq!(open_undo(&kit), 0, "nothing was made");
+}
+
+#[test]
+fn a_comparison_that_found_tunnels_open_leaves_nothing_on_the_ledger() {
+    for outcome in [Outcome::Done { result: "compared".into() }, Outcome::Failed { why: "cut off".into() }] {
+        let mut kit = Kit::armed();
+        kit.news(Update::Servers { all: vec![server(PTR, ServerClass::Ptr, "Ready")] });
+        for (id, class) in [(1, ServerClass::Live), (2, ServerClass::Ptr)] {
+            kit.tunnel(tunnel(id, class, TunnelState::Open));
+        }
+        for name in ["rsm-production", "rsm-production-worker"] {
+            kit.news(Update::DeploymentChanged { deployment: deployment(name, 0, 0) });
+        }
+        kit.keys("6 c enter").text("production").keys("enter");
+        let Some(Effect::Run { id, action }) = kit.effects.pop() else {
+            panic!("nothing runs: {}", kit.toast())
+        };
+        assert!(matches!(&action, Action::Compare { request } if request.own_pod));
+        assert_eq!(open_undo(&kit), 1);
+        kit.later(1);
+        // It went through the tunnels that were open: none of its own has ended, or ever will.
+        kit.send(Msg::Acted { id, action, outcome });
+        assert_eq!(kit.effects, [Effect::LookForPods]);
+        assert_eq!(open_undo(&kit), 1, "not by its outcome");
+        listed(&mut kit, &[]);
+        assert_eq!(open_undo(&kit), 0);
+        assert_eq!(kit.journal().last().map(String::as_str), Some("undone"));
+    }
 }
 
 #[test]

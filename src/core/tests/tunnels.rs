@@ -110,7 +110,9 @@ fn the_apps_redis_is_opened_by_name_and_talks_to_redis_cli_only() {
         (asked[0].backend, asked[0].server.as_deref(), asked[0].which),
         (Backend::Redis, None, ServerClass::Live)
     );
-    assert!(kit.finish()[0].command_line().ends_with("rsm-production -- redis-cli"));
+    let action = kit.finish().remove(0);
+    assert!(action.command_line().ends_with("rsm-production -- redis-cli"));
+    assert!(crate::incident::words::change(&action).contains("to the app's redis (LIVE)"));
     let mut shown = tunnel(1, ServerClass::Live, TunnelState::Open);
     shown.backend = Backend::Redis;
     kit.tunnel(shown);
@@ -136,6 +138,46 @@ fn a_pod_of_its_own_goes_through_the_guard_armed() {
     assert!(requests(&kit).is_empty(), "Cancel is the default");
     kit.keys("3 t tab space enter").text("production").keys("enter");
     assert!(requests(&kit)[0].own_pod);
+}
+
+#[test]
+fn a_pod_of_its_own_is_another_way_than_the_apps_pod_and_a_second_of_either_is_refused_with_the_key() {
+    let mut kit = with_copy(Kit::armed());
+    let through = |own_pod| {
+        let mut shown = tunnel(1, ServerClass::Live, TunnelState::Open);
+        shown.via.own_pod = own_pod;
+        shown
+    };
+    kit.tunnel(through(false));
+    kit.keys("3 g t enter");
+    assert!(requests(&kit).is_empty(), "the app's pod serves already");
+    let says = "Tunnel t1 goes there already: p opens psql in it; for another, x closes it.";
+    assert_eq!(kit.toast(), says);
+    // Before the app is stopped a way is wanted that outlives it.
+    kit.keys("3 g t tab space enter").text("production").keys("enter");
+    assert!(requests(&kit)[0].own_pod && requests(&kit)[0].id == TunnelId(2), "{}", kit.toast());
+    kit.tunnel(through(true));
+    let shown = kit.model.world.tunnels.get(&TunnelId(1)).unwrap();
+    assert_eq!(tunnels::status(&kit.model, shown), "open (own pod)", "two rows to one server are told apart");
+    kit.effects.clear();
+    for keys in ["3 g t enter", "3 g t tab space enter"] {
+        kit.keys(keys);
+        assert!(requests(&kit).is_empty() && kit.model.overlays.is_empty(), "a pod of its own serves both");
+        assert_eq!(kit.toast(), says);
+    }
+}
+
+#[test]
+fn what_failed_before_its_server_was_known_says_what_it_was_for_and_why() {
+    let mut kit = Kit::incident();
+    let why = "tra-production/rsm-production has no REDIS_URL";
+    let mut shown = tunnel(1, ServerClass::Live, TunnelState::Failed { why: why.into(), fix: String::new() });
+    (shown.backend, shown.server) = (Backend::Redis, String::new());
+    assert_eq!(shown.target(), "redis of rsm-production");
+    assert_eq!(tunnels::status(&kit.model, &shown), format!("FAILED: {why}"));
+    kit.tunnel(shown);
+    kit.keys("5 /").text("name:redis").keys("enter");
+    assert_eq!(tunnels::rows(&kit.model), [Row::Tunnel(TunnelId(1))]);
 }
 
 #[test]

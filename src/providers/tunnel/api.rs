@@ -1,6 +1,6 @@
 //! The few requests that a tunnel makes of the API server, with their refusals in words.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::api::{AttachParams, DeleteParams, GetParams, ListParams, PostParams, WatchParams};
@@ -8,6 +8,8 @@ use kube::client::Connection;
 use kube::core::Request;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::super::kubernetes::connect::{Link, Session};
@@ -25,6 +27,8 @@ const WATCH_S: u32 = 280;
 #[derive(Clone)]
 pub struct Api {
     link: Arc<Link>,
+    /// Deletions that nobody waits for.
+    owed: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl std::fmt::Debug for Api {
@@ -37,7 +41,11 @@ type Built = Result<::http::Request<Vec<u8>>, kube::core::request::Error>;
 
 impl Api {
     pub fn new(link: Arc<Link>) -> Api {
-        Api { link }
+        Api { link, owed: Arc::default() }
+    }
+
+    fn owed(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads one object; `kind` is plural and names the path (`pods`, `deployments`).
@@ -71,6 +79,21 @@ impl Api {
             Ok(_) | Err(Fault::NotFound { .. }) => Ok(()),
             Err(fault) => Err(fault),
         }
+    }
+
+    /// The same in the background, for whoever can wait no longer; [`Api::cleared`] can.
+    pub fn delete_pod_soon(&self, namespace: &str, name: &str) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (api, namespace, name) = (self.clone(), namespace.to_owned(), name.to_owned());
+        let mut owed = self.owed();
+        while owed.try_join_next().is_some() {}
+        owed.spawn_on(async move { drop(api.delete_pod(&namespace, &name).await) }, &runtime);
+    }
+
+    /// Waits until what was to be deleted is.
+    pub async fn cleared(&self) {
+        let owed = std::mem::take(&mut *self.owed());
+        owed.join_all().await;
     }
 
     /// Changes of one pod from `version` on.

@@ -5,7 +5,6 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, SinkExt, StreamExt};
@@ -14,13 +13,13 @@ use hyper_util::rt::TokioIo;
 use kube::client::Connection;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::super::postgres::{DialError, Host};
 use super::super::words;
+use super::life::Life;
 use super::place::{How, Place};
 use super::report::Report;
 use crate::domain::text;
@@ -29,25 +28,18 @@ use crate::domain::text;
 const PART: usize = 32 << 10;
 /// Most bytes that are read at once.
 const READ: usize = 64 << 10;
-/// How often a silent stream is asked for a sign of life: load balancers cut what is silent for four minutes.
-const BEAT: Duration = Duration::from_secs(20);
-/// Silence after which a stream is dead: one sign of life was asked for and did not come.
-const SILENCE: Duration = Duration::from_secs(45);
-/// After a sleep of the machine the far end has this long for a sign of life.
-const AWAKE: Duration = Duration::from_secs(3);
-/// The clock on the wall may run ahead of ours by this much before we take it for a sleep.
-const NAP: Duration = Duration::from_secs(10);
 /// What a program in the pod says about itself is kept up to here.
 const NOTE_MAX: usize = 2 << 10;
 
 const STDIN: u8 = 0;
 const CLOSE: u8 = 255;
 
-type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+/// What an API server's connection is after its upgrade.
+type Wire = TokioIo<hyper::upgrade::Upgraded>;
 
 /// Bytes both ways through a pod.
-pub struct Channel {
-    socket: Socket,
+pub struct Channel<S = Wire> {
+    socket: WebSocketStream<S>,
     place: Arc<Place>,
     host: Host,
     report: Arc<Report>,
@@ -67,10 +59,12 @@ pub struct Channel {
     ended: bool,
     finished: bool,
     life: Life,
+    /// Channels of a port-forward that have not said their port yet.
+    unnamed: u8,
     lost: BoxFuture<'static, ()>,
 }
 
-impl std::fmt::Debug for Channel {
+impl<S> std::fmt::Debug for Channel<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Channel({} through {})", self.host, self.place.pod)
     }
@@ -80,15 +74,27 @@ impl Channel {
     /// Over a connection of which nothing has been read.
     pub async fn new(connection: Connection, place: Arc<Place>, host: Host, report: Arc<Report>) -> Channel {
         let half_close = connection.supports_stream_close() && matches!(place.how, How::Exec);
+        // The library's buffer is cleared for each read: a larger one costs more than it saves.
+        let config = WebSocketConfig::default().read_buffer_size(READ);
+        let raw = connection.into_stream().into_inner();
+        let socket = WebSocketStream::from_raw_socket(raw, Role::Client, Some(config)).await;
+        Channel::over(socket, half_close, place, host, report)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
+    fn over(
+        socket: WebSocketStream<S>,
+        half_close: bool,
+        place: Arc<Place>,
+        host: Host,
+        report: Arc<Report>,
+    ) -> Channel<S> {
         let mut lost = place.lost.subscribe();
         let lost = async move {
             // The place outlives its streams.
             let _ = lost.wait_for(|lost| *lost).await;
         };
-        // The library's buffer is cleared for each read: a larger one costs more than it saves.
-        let config = WebSocketConfig::default().read_buffer_size(READ);
-        let raw = connection.into_stream().into_inner();
-        let socket = WebSocketStream::from_raw_socket(raw, Role::Client, Some(config)).await;
         Channel {
             socket,
             place,
@@ -104,6 +110,7 @@ impl Channel {
             ended: false,
             finished: false,
             life: Life::new(),
+            unnamed: 2,
             lost: lost.boxed(),
         }
     }
@@ -121,7 +128,7 @@ impl Channel {
         let forward = matches!(self.place.how, How::Forward { .. });
         match (forward, channel) {
             // A port-forward's channels begin with the number of their port.
-            (true, 0 | 1) if self.life.unnamed > 0 && data.len() == 2 => self.life.unnamed -= 1,
+            (true, 0 | 1) if self.unnamed > 0 && data.len() == 2 => self.unnamed -= 1,
             (false, 1) | (true, 0) => self.pending = data,
             (false, 2) | (true, 1) => {
                 let room = NOTE_MAX.saturating_sub(self.note.len());
@@ -162,19 +169,18 @@ impl Channel {
         explain(pod, &self.host, note, &said)
     }
 
-    fn poll_life(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    fn check_place(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.lost.poll_unpin(cx).is_ready() {
-            self.ended = true;
-            let why = format!("the connection through {} is lost: the pod is gone", self.place.pod);
-            let error = DialError::NoWay { why };
-            self.report.failed(&error);
-            return Err(io::Error::new(io::ErrorKind::ConnectionReset, error));
+            return Err(self.cut(io::ErrorKind::ConnectionReset, "the pod is gone"));
         }
-        while self.life.beat.poll_tick(cx).is_ready() {
+        Ok(())
+    }
+
+    /// To be asked when all that has come is read.
+    fn check_life(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.life.poll_beat(cx).is_ready() {
             if self.life.is_over() {
-                self.ended = true;
-                let why = format!("the connection through {} is lost: no sign of life", self.place.pod);
-                return Err(io::Error::new(io::ErrorKind::TimedOut, DialError::NoWay { why }));
+                return Err(self.cut(io::ErrorKind::TimedOut, "no sign of life"));
             }
             // A writer that waits is sign enough that something is on its way.
             if let Poll::Ready(Ok(())) = self.socket.poll_ready_unpin(cx)
@@ -184,6 +190,14 @@ impl Channel {
             }
         }
         Ok(())
+    }
+
+    fn cut(&mut self, kind: io::ErrorKind, why: &str) -> io::Error {
+        self.ended = true;
+        let error =
+            DialError::NoWay { why: format!("the connection through {} is lost: {why}", self.place.pod) };
+        self.report.failed(&error);
+        io::Error::new(kind, error)
     }
 }
 
@@ -214,7 +228,7 @@ fn explain(pod: &str, host: &Host, note: &str, said: &str) -> DialError {
     DialError::NoWay { why: words::plain(&format!("no connection to {host} through {pod}: {how}")) }
 }
 
-impl AsyncRead for Channel {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Channel<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -223,7 +237,7 @@ impl AsyncRead for Channel {
         let this = &mut *self;
         let before = buffer.filled().len();
         if this.pending.is_empty() && !this.over && !this.ended {
-            this.poll_life(cx)?;
+            this.check_place(cx)?;
             // Whoever waits for an answer means what they wrote to be sent, also where they did not say so.
             if this.unflushed && this.socket.poll_flush_unpin(cx).map_err(broken)?.is_ready() {
                 this.unflushed = false;
@@ -249,7 +263,10 @@ impl AsyncRead for Channel {
                 }
                 Poll::Ready(Some(Err(_)) | None) => this.over = true,
                 Poll::Pending if some => return Poll::Ready(Ok(())),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    this.check_life(cx)?;
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -259,7 +276,7 @@ fn broken(error: tokio_tungstenite::tungstenite::Error) -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, error)
 }
 
-impl AsyncWrite for Channel {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
@@ -292,49 +309,12 @@ impl AsyncWrite for Channel {
     }
 }
 
-/// Signs of life, and what they must not be mistaken for.
-struct Life {
-    beat: Interval,
-    heard: Instant,
-    looked: (Instant, SystemTime),
-    /// After a sleep: dead if nothing is heard until then.
-    until: Option<Instant>,
-    /// Channels of a port-forward that have not said their port yet.
-    unnamed: u8,
-}
-
-impl Life {
-    fn new() -> Life {
-        let now = Instant::now();
-        let mut beat = interval_at(now + BEAT, BEAT);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Life { beat, heard: now, looked: (now, SystemTime::now()), until: None, unnamed: 2 }
-    }
-
-    fn heard(&mut self) {
-        self.heard = Instant::now();
-        self.until = None;
-    }
-
-    /// True when the far end must be taken for dead. Looks at both clocks.
-    fn is_over(&mut self) -> bool {
-        let (now, wall) = (Instant::now(), SystemTime::now());
-        let (before, wall_before) = std::mem::replace(&mut self.looked, (now, wall));
-        if slept(now - before, wall.duration_since(wall_before).unwrap_or_default()) {
-            self.until = Some(now + AWAKE);
-            self.beat.reset_after(AWAKE);
-        }
-        now - self.heard > SILENCE || self.until.is_some_and(|until| now >= until)
-    }
-}
-
-/// True if the machine slept: the clock on the wall went on and ours did not.
-fn slept(ours: Duration, wall: Duration) -> bool {
-    wall.saturating_sub(ours) > NAP
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, DuplexStream};
+
     use super::*;
 
     #[test]
@@ -357,11 +337,62 @@ mod tests {
         assert!(why("", "").to_string().contains("cut off"));
     }
 
-    #[test]
-    fn a_sleep_is_known_by_two_clocks() {
-        let seconds = Duration::from_secs;
-        assert!(slept(seconds(20), seconds(4_000)));
-        assert!(!slept(seconds(20), seconds(21)));
-        assert!(!slept(seconds(20), seconds(0)), "the clock was set back");
+    /// A stream to a far end in this process, and that far end.
+    async fn pair() -> (Channel<DuplexStream>, WebSocketStream<DuplexStream>) {
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let near = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
+        let far = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        let place = Arc::new(Place::new("ns", "web-1", None, How::Exec));
+        let host = Host { name: "db.example".into(), port: 5432 };
+        (Channel::over(near, true, place, host, Arc::default()), far)
+    }
+
+    const STOP: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_reader_that_stops_for_a_minute_gets_every_byte_when_it_reads_on() {
+        let (mut near, mut far) = pair().await;
+        let server = tokio::spawn(async move {
+            for n in 0..64_u8 {
+                let mut part = vec![n; 16 << 10];
+                part[0] = 1;
+                far.send(Message::Binary(part.into())).await.unwrap();
+            }
+            let success = [&[3], &br#"{"status":"Success"}"#[..]].concat();
+            far.send(Message::Binary(success.into())).await.unwrap();
+        });
+        let mut got = vec![0; 10];
+        near.read_exact(&mut got).await.unwrap();
+        // What is on its way fills the pipe; nobody reads it.
+        near.life.pass(STOP);
+        near.read_to_end(&mut got).await.unwrap();
+        let want: Vec<u8> = (0..64_u8).flat_map(|n| vec![n; (16 << 10) - 1]).collect();
+        assert!(got == want, "{} of {} bytes", got.len(), want.len());
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_stopped_in_silence_asks_before_it_takes_the_far_end_for_dead() {
+        let (mut near, mut far) = pair().await;
+        near.life.pass(STOP);
+        let (mut got, answer) = ([0; 5], Message::Binary(Bytes::from_static(b"\x01alive")));
+        let answers = async {
+            let asked = far.next().await;
+            assert!(matches!(asked, Some(Ok(Message::Ping(_)))), "{asked:?}");
+            far.send(answer).await.unwrap();
+        };
+        let (read, ()) = tokio::join!(near.read_exact(&mut got), answers);
+        read.unwrap();
+        assert_eq!(&got, b"alive");
+        // Nobody answers any more: three seconds of silence, heard by somebody who listens, are the end.
+        let mut byte = [0];
+        for stop in [Duration::ZERO, STOP] {
+            near.life.pass(stop);
+            assert!(futures::poll!(std::pin::pin!(near.read(&mut byte))).is_pending());
+        }
+        near.life.pass(Duration::from_secs(3));
+        let error = near.read(&mut byte).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        assert!(error.to_string().contains("no sign of life"), "{error}");
     }
 }

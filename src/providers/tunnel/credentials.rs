@@ -41,7 +41,7 @@ pub async fn of_deployment(
     variable: &str,
 ) -> Result<SecretString, Fault> {
     let sources = sources(deployment, variable);
-    let mut denied = None;
+    let (mut denied, mut gone) = (None, Vec::new());
     for source in &sources {
         match source {
             Source::Literal(value) => return Ok(value.clone().into()),
@@ -52,7 +52,7 @@ pub async fn of_deployment(
                     }
                 }
                 // It may be optional; another may have it.
-                Err(Fault::NotFound { .. }) => {}
+                Err(Fault::NotFound { .. }) => gone.push(name.as_str()),
                 Err(Fault::Denied { what }) => denied = Some(what),
                 Err(fault) => return Err(fault),
             },
@@ -60,15 +60,18 @@ pub async fn of_deployment(
     }
     match denied {
         Some(what) => Err(Fault::Denied { what }),
-        None => Err(Fault::NotFound { what: absent(app, variable, &sources) }),
+        None => Err(Fault::NotFound { what: absent(app, variable, &sources, &gone) }),
     }
 }
 
-fn absent(app: &DeploymentKey, variable: &str, sources: &[Source]) -> String {
-    let mut names: Vec<&str> = sources
+fn absent(app: &DeploymentKey, variable: &str, sources: &[Source], gone: &[&str]) -> String {
+    let mut names: Vec<String> = sources
         .iter()
         .filter_map(|s| match s {
-            Source::Key { name, .. } => Some(name.as_str()),
+            Source::Key { name, .. } if gone.contains(&name.as_str()) => {
+                Some(format!("{name}, which does not exist"))
+            }
+            Source::Key { name, .. } => Some(name.clone()),
             Source::Literal(_) => None,
         })
         .collect();
@@ -76,10 +79,11 @@ fn absent(app: &DeploymentKey, variable: &str, sources: &[Source]) -> String {
     let looked = if names.is_empty() {
         "its containers have no such variable and no secret to look in".to_owned()
     } else {
-        format!("looked in {}", names.join(", "))
+        format!("looked in {}", names.join("; "))
     };
     format!(
-        "{app} has no {variable}: {}. Name another variable (-p) or give the URL (-u)",
+        "{app} has no {variable}: {}. Name another variable (-p or -r, or \
+         [environments.NAME.tunnel] of the configuration) or give the URL (-u)",
         words::plain(&looked)
     )
 }
@@ -243,8 +247,8 @@ mod tests {
             ]
         );
         let app = DeploymentKey { namespace: "ns".into(), name: "web".into() };
-        let says = absent(&app, "X", &sources(&deployment, "DATABASE_URL"));
-        assert!(says.contains("second, first, third, fourth"), "{says}");
+        let says = absent(&app, "X", &sources(&deployment, "DATABASE_URL"), &["first"]);
+        assert!(says.contains("second; first, which does not exist; third; fourth"), "{says}");
     }
 
     #[test]

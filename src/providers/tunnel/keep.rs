@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::super::postgres::{Connect, Dial, Host};
+use super::FAREWELL;
 use super::api::Api;
 use super::open::{Far, Opened, ask, discard, make, of_app};
 use super::place::{How, Place, Way};
@@ -23,8 +24,6 @@ const MOST: usize = 256;
 const BUFFER: usize = 64 << 10;
 const TICK: Duration = Duration::from_secs(1);
 const MEASURE: Duration = Duration::from_secs(15);
-/// For deleting the pod at the end.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What a keeper can be told.
 #[derive(Debug)]
@@ -133,6 +132,8 @@ impl Keeper {
                 },
             };
             if let Some(why) = lost {
+                // What the old pod is seen to do says nothing of the next.
+                drop(follow);
                 if let Some(ended) = self.replace(why).await {
                     return ended;
                 }
@@ -146,7 +147,7 @@ impl Keeper {
             Some(place) => (place.namespace.clone(), place.pod.clone()),
             None => (self.wish.app.namespace.clone(), String::new()),
         };
-        Follow::new(&self.api, &namespace, &pod).telling(&self.board).in_background()
+        Follow::new(&self.api, &namespace, &pod).telling(&self.board, &self.way).in_background()
     }
 
     /// Why the pod must be left, if it must. Its streams are cut only when it is gone: one that is being deleted may
@@ -256,7 +257,11 @@ impl Search {
     async fn find(self, old: Option<&Place>) -> Result<Place, Fault> {
         match self.how {
             None => of_app(&self.api, &self.wish, &self.selector, old.map(|o| o.pod.as_str())).await,
-            Some(how) => make(&self.api, &self.wish, how, &Board::new(&self.wish)).await,
+            Some(how) => {
+                let (place, made) = make(&self.api, &self.wish, how, &Board::new(&self.wish)).await?;
+                made.keep();
+                Ok(place)
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ mod channel;
 pub mod client;
 mod credentials;
 mod keep;
+mod life;
 mod looking;
 mod open;
 mod own_pod;
@@ -19,8 +20,10 @@ mod wish;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use self::api::Api;
 use self::client::{Client, Run};
@@ -34,6 +37,9 @@ use super::postgres::{Connect, DialError};
 use super::settings::{KubernetesSettings, TunnelSettings};
 use crate::domain::feed::{Sink, Update};
 use crate::domain::{Fault, HandOff, Orphan, Target, Tool, Tunnel, TunnelId, TunnelRequest, TunnelState};
+
+/// For deleting pods at the end.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The running side of a tunnel.
 #[derive(Debug)]
@@ -138,6 +144,12 @@ impl Opener {
                 Err(fault)
             }
         }
+    }
+
+    /// Waits, not for long, until the pods of openings that were given up are deleted.
+    pub async fn cleared(&self) {
+        // Their deadline ends them otherwise.
+        let _ = timeout(FAREWELL, self.api.cleared()).await;
     }
 
     /// Pods that a drtui of this user on this machine made and did not live to delete.

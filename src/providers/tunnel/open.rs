@@ -14,6 +14,7 @@ use super::super::postgres::{Connect, DialError, Host, PostgresError, Tls, Url};
 use super::super::words;
 use super::api::Api;
 use super::client::Client;
+use super::own_pod::Made;
 use super::place::{How, Place, Way};
 use super::redis::RedisUrl;
 use super::state::Board;
@@ -73,22 +74,20 @@ pub async fn open(api: &Api, wish: &Wish, board: &Board) -> Result<Opened, Fault
     let own_pod = wish.own_pod || wish.port_forward;
     let relay = wish.port_forward;
     let mut attempt = Attempt { api, wish, board, far, selector, own_pod, relay, refused: None };
-    let (way, far) = loop {
+    let (way, far, made) = loop {
         if let Some(refused) = attempt.forbidden().await {
             attempt.fall_back(refused)?;
             continue;
         }
         let way = Way::new(api.clone());
-        let place = attempt.place().await?;
+        let (place, made) = attempt.place().await?;
         way.place.send_replace(Some(Arc::new(place)));
         board.via(&way, attempt.own_pod);
         board.step("asking the database");
         match attempt.probe(&way).await {
-            Ok(far) => break (way, far),
+            Ok(far) => break (way, far, made),
             Err(failure) => {
-                if attempt.own_pod {
-                    discard(api, &way).await;
-                }
+                leave(&way, made).await;
                 attempt.fall_back(failure)?;
             }
         }
@@ -96,14 +95,22 @@ pub async fn open(api: &Api, wish: &Wish, board: &Board) -> Result<Opened, Fault
     let client = match client(&far, &listener, wish, board.now().which) {
         Ok(client) => client,
         Err(fault) => {
-            if attempt.own_pod {
-                discard(api, &way).await;
-            }
+            leave(&way, made).await;
             return Err(fault);
         }
     };
+    if let Some(made) = made {
+        made.keep();
+    }
     let (selector, own_pod) = (attempt.selector, attempt.own_pod);
     Ok(Opened { far, way, client, listener, selector, own_pod })
+}
+
+async fn leave(way: &Way, made: Option<Made>) {
+    way.leave();
+    if let Some(made) = made {
+        made.delete().await;
+    }
 }
 
 /// Deletes the pod that was made.
@@ -255,16 +262,17 @@ impl Attempt<'_> {
         }
     }
 
-    async fn place(&self) -> Result<Place, Fault> {
+    async fn place(&self) -> Result<(Place, Option<Made>), Fault> {
         if self.own_pod {
             let how = match self.far.host() {
                 Some(to) if self.relay => own_pod::relay(to),
                 _ => How::Exec,
             };
-            return make(self.api, self.wish, how, self.board).await;
+            let (place, made) = make(self.api, self.wish, how, self.board).await?;
+            return Ok((place, Some(made)));
         }
         self.board.step("looking for a pod");
-        of_app(self.api, self.wish, &self.selector, None).await
+        Ok((of_app(self.api, self.wish, &self.selector, None).await?, None))
     }
 
     /// The first connection, over each of the URL's hosts until one answers: that one it is then.
@@ -343,7 +351,7 @@ pub async fn of_app(api: &Api, wish: &Wish, selector: &str, but: Option<&str>) -
 }
 
 /// A pod made for this tunnel.
-pub async fn make(api: &Api, wish: &Wish, how: How, board: &Board) -> Result<Place, Fault> {
+pub async fn make(api: &Api, wish: &Wish, how: How, board: &Board) -> Result<(Place, Made), Fault> {
     let wanted = own_pod::Wanted {
         namespace: wish.app.namespace.clone(),
         image: wish.image.clone(),

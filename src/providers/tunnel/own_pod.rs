@@ -131,15 +131,30 @@ pub fn relay(to: &super::super::postgres::Host) -> How {
     How::Forward { port: RELAY, to: to.clone() }
 }
 
-/// Makes the pod and waits until it is ready; `step` is told what is waited for. One that does not get ready is deleted.
+/// Makes the pod and waits until it is ready; `step` is told what is waited for. It is deleted unless it gets ready and
+/// is kept, also when whoever waits for it gives up.
 ///
 /// # Errors
 /// It may not be made, or does not get ready, in words.
-pub async fn make(api: &Api, wanted: &Wanted, step: &(dyn Fn(String) + Send + Sync)) -> Result<Place, Fault> {
+pub async fn make(
+    api: &Api,
+    wanted: &Wanted,
+    step: &(dyn Fn(String) + Send + Sync),
+) -> Result<(Place, Made), Fault> {
     let name = format!("drtui-tunnel-{:08x}", rand::random::<u32>());
     step(format!("making pod {name}"));
-    api.create_pod(&wanted.namespace, &manifest(wanted, &name)).await?;
-    let mut guard = Undo { api: api.clone(), namespace: wanted.namespace.clone(), name: Some(name.clone()) };
+    // Before it is asked for: an answer that does not come does not tell that it was not made.
+    let made = Made { api: api.clone(), namespace: wanted.namespace.clone(), name: Some(name.clone()) };
+    if let Err(fault) = api.create_pod(&wanted.namespace, &manifest(wanted, &name)).await {
+        let unsure = matches!(
+            fault,
+            Fault::Unreachable { .. } | Fault::TimedOut { .. } | Fault::Server { .. } | Fault::Garbled { .. }
+        );
+        if !unsure {
+            made.keep();
+        }
+        return Err(fault);
+    }
     let mut last = "nothing is known of it".to_owned();
     let ready = async {
         let mut follow = Follow::new(api, &wanted.namespace, &name);
@@ -161,36 +176,41 @@ pub async fn make(api: &Api, wanted: &Wanted, step: &(dyn Fn(String) + Send + Sy
         Err(_) => Some(format!("pod {name} is not ready after {} s: {last}", READY.as_secs())),
     };
     if let Some(why) = failed {
-        guard.now().await;
+        made.delete().await;
         return Err(Fault::Setup { why });
     }
-    guard.name = None;
-    Ok(Place::new(&wanted.namespace, &name, Some(CONTAINER.to_owned()), wanted.how.clone()))
+    let place = Place::new(&wanted.namespace, &name, Some(CONTAINER.to_owned()), wanted.how.clone());
+    Ok((place, made))
 }
 
-/// Deletes a pod that came to nothing, also when whoever waited for it is gone.
-struct Undo {
+/// A pod that was made, and is deleted if it comes to nothing, also when whoever waited for it is gone.
+#[derive(Debug)]
+pub struct Made {
     api: Api,
     namespace: String,
     name: Option<String>,
 }
 
-impl Undo {
-    async fn now(&mut self) {
-        if let Some(name) = self.name.take() {
+impl Made {
+    /// It is somebody else's to delete from now on.
+    pub fn keep(mut self) {
+        self.name = None;
+    }
+
+    /// Deletes it now.
+    pub async fn delete(mut self) {
+        if let Some(name) = &self.name {
             // Its deadline ends it otherwise.
-            let _ = self.api.delete_pod(&self.namespace, &name).await;
+            let _ = self.api.delete_pod(&self.namespace, name).await;
         }
+        self.name = None;
     }
 }
 
-impl Drop for Undo {
+impl Drop for Made {
     fn drop(&mut self) {
-        if let (Some(name), Ok(runtime)) = (self.name.take(), tokio::runtime::Handle::try_current()) {
-            let (api, namespace) = (self.api.clone(), self.namespace.clone());
-            runtime.spawn(async move {
-                let _ = api.delete_pod(&namespace, &name).await;
-            });
+        if let Some(name) = self.name.take() {
+            self.api.delete_pod_soon(&self.namespace, &name);
         }
     }
 }

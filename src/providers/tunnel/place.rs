@@ -94,6 +94,14 @@ impl Way {
         }
     }
 
+    /// Does `then` if the way leads through `pod`. Whoever would lead it elsewhere waits meanwhile.
+    pub fn if_through(&self, pod: &str, then: impl FnOnce()) {
+        let here = self.place.borrow();
+        if here.as_ref().is_some_and(|here| here.pod == pod) {
+            then();
+        }
+    }
+
     async fn stream(&self, host: &Host) -> Result<BoxStream, DialError> {
         let deadline = Instant::now() + PATIENCE;
         let mut places = self.place.subscribe();

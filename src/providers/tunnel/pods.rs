@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::super::kubernetes::http::Lines;
 use super::super::words;
 use super::api::Api;
+use super::place::Way;
 use super::state::Board;
 use crate::domain::{DeploymentKey, Fault, TunnelState, backoff};
 
@@ -132,20 +133,21 @@ pub struct Follow {
     name: String,
     lines: Option<Lines>,
     failures: u32,
-    /// Told while the API server is away.
-    board: Option<Board>,
+    /// Told while the API server is away and the way leads through this pod.
+    told: Option<(Board, Way)>,
 }
 
 impl Follow {
     pub fn new(api: &Api, namespace: &str, name: &str) -> Follow {
         let (api, namespace, name) = (api.clone(), namespace.to_owned(), name.to_owned());
-        Follow { api, namespace, name, lines: None, failures: 0, board: None }
+        Follow { api, namespace, name, lines: None, failures: 0, told: None }
     }
 
-    /// As the pod that an open tunnel goes through: `board` says so while the cluster cannot be asked.
+    /// As the pod that an open tunnel goes through: `board` says so while the cluster cannot be asked. When `way` leads
+    /// elsewhere, or nowhere yet, this pod has no say in it any more.
     #[must_use]
-    pub fn telling(self, board: &Board) -> Follow {
-        Follow { board: Some(board.clone()), ..self }
+    pub fn telling(self, board: &Board, way: &Way) -> Follow {
+        Follow { told: Some((board.clone(), way.clone())), ..self }
     }
 
     /// Follows in a task of its own: whoever waits for something else meanwhile interrupts no request.
@@ -177,11 +179,7 @@ impl Follow {
             }
             match self.look().await {
                 Ok(view) => {
-                    if std::mem::take(&mut self.failures) > 0
-                        && let Some(board) = self.board.as_ref().filter(|_| view.usable)
-                    {
-                        board.state(TunnelState::Open);
-                    }
+                    self.answered(&view);
                     return Some(view);
                 }
                 Err(Fault::NotFound { .. }) => return None,
@@ -191,20 +189,32 @@ impl Follow {
                     // Whoever waits for the way to be back looks at it.
                     let wait =
                         backoff::wait(self.failures, rand::random(), asked).min(asked.unwrap_or(AGAIN));
-                    self.tell(&fault, wait);
+                    self.refused(&fault, wait);
                     sleep(wait).await;
                 }
             }
         }
     }
 
+    fn answered(&mut self, view: &PodView) {
+        if std::mem::take(&mut self.failures) > 0 && view.usable {
+            self.tell(|board| board.state(TunnelState::Open));
+        }
+    }
+
     /// No connection can be made while the cluster is away; those that stand may live on.
-    fn tell(&self, fault: &Fault, wait: Duration) {
+    fn refused(&self, fault: &Fault, wait: Duration) {
         let away =
             matches!(fault, Fault::Unreachable { .. } | Fault::TimedOut { .. } | Fault::AuthExpired { .. });
-        if let Some(board) = self.board.as_ref().filter(|_| away) {
+        if away {
             let next = chrono::TimeDelta::from_std(wait).ok().map(|wait| chrono::Utc::now() + wait);
-            board.reconnecting(format!("the cluster cannot be asked: {fault}"), next);
+            self.tell(|board| board.reconnecting(format!("the cluster cannot be asked: {fault}"), next));
+        }
+    }
+
+    fn tell(&self, what: impl FnOnce(&Board)) {
+        if let Some((board, way)) = &self.told {
+            way.if_through(&self.name, || what(board));
         }
     }
 
@@ -260,9 +270,47 @@ fn event(line: &[u8]) -> Event {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
+    use super::super::place::{How, Place};
+    use super::super::wish::{Wish, request};
+    use super::super::{KubernetesSettings, Link, TunnelSettings};
     use super::*;
+
+    #[tokio::test]
+    async fn a_pod_that_the_tunnel_has_left_says_nothing_of_it_any_more() {
+        let api = Api::new(Arc::new(Link::new(KubernetesSettings::default())));
+        let board = Board::new(&Wish::of(&request(), &TunnelSettings::default(), "production"));
+        let way = Way::new(api.clone());
+        let through = |pod| Some(Arc::new(Place::new("ns", pod, None, How::Exec)));
+        way.place.send_replace(through("web-1"));
+        let mut follow = Follow::new(&api, "ns", "web-1").telling(&board, &way);
+        let running = PodView::of(&json!({"metadata": {"name": "web-1"}, "status": {"phase": "Running"}}));
+        let away = Fault::TimedOut { after_s: 10 };
+        let fails = |follow: &mut Follow| {
+            follow.failures += 1;
+            follow.refused(&away, AGAIN);
+        };
+        fails(&mut follow);
+        assert!(matches!(board.now().state, TunnelState::Reconnecting { .. }));
+        follow.answered(&running);
+        assert_eq!(board.now().state, TunnelState::Open);
+
+        // It is left while the cluster is away, and the cluster answers before another pod is found.
+        fails(&mut follow);
+        way.leave();
+        board.reconnecting("pod web-1 is gone".into(), None);
+        follow.answered(&running);
+        assert!(
+            matches!(board.now().state, TunnelState::Reconnecting { why, .. } if why == "pod web-1 is gone")
+        );
+        way.place.send_replace(through("web-2"));
+        board.state(TunnelState::Open);
+        fails(&mut follow);
+        assert_eq!(board.now().state, TunnelState::Open, "that is another pod's business");
+    }
 
     #[test]
     fn a_pod_is_ready_only_while_it_lives() {

@@ -70,6 +70,23 @@ pub struct Wish {
     pub measure: bool,
 }
 
+/// A request, for tests.
+#[cfg(test)]
+pub fn request() -> TunnelRequest {
+    TunnelRequest {
+        id: TunnelId(1),
+        backend: Backend::Postgres,
+        which: ServerClass::Live,
+        server: None,
+        database: None,
+        app: DeploymentKey { namespace: "ns".into(), name: "web".into() },
+        own_pod: false,
+        local_port: None,
+        incident: None,
+        unverified: false,
+    }
+}
+
 /// The name that TLS is verified against: one without a dot is Azure's.
 fn whole(server: &str) -> String {
     if server.contains('.') { server.to_owned() } else { format!("{server}{AZURE_SUFFIX}") }

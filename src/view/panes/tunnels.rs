@@ -3,14 +3,15 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::empty;
 use crate::core::Model;
 use crate::core::panes::PaneId;
 use crate::core::panes::tunnels::{self, Row};
 use crate::core::tunnel::ends_at;
-use crate::domain::{Orphan, ServerClass, Tunnel, TunnelState, clock, text};
-use crate::view::parts::{cell, cell_right, draw_rows, nth, put, row_style};
+use crate::domain::{Backend, Orphan, ServerClass, Tunnel, TunnelState, clock, text};
+use crate::view::parts::{cell, cell_right, draw_rows, nth, put, row_style, wrap};
 use crate::view::theme::{Role, Theme};
 
 /// The columns between the server's name and the state, the most wanted first, where there is room for them.
@@ -38,7 +39,7 @@ pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
     draw_rows(list, &rows, body, row_style(theme, true, focused), buffer, |row| match row {
         Row::Tunnel(id) => tunnels::tunnel(model, *id).map(|t| tunnel_row(model, theme, t, area.width)),
         Row::Orphan(namespace, pod) => {
-            tunnels::orphan(model, namespace, pod).map(|o| orphan_row(model, theme, o))
+            tunnels::orphan(model, namespace, pod).map(|o| orphan_row(model, theme, o, area.width))
         }
     });
     // The cursor hides no LIVE.
@@ -55,8 +56,8 @@ pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
     }
     let below = Rect::new(area.x, body.y + body.height, area.width, detail);
     let particulars = match (tunnels::selected(model), tunnels::selected_orphan(model)) {
-        (Some(tunnel), _) => details(model, theme, tunnel),
-        (None, Some(orphan)) => orphan_details(model, theme, orphan),
+        (Some(tunnel), _) => details(model, theme, tunnel, area.width),
+        (None, Some(orphan)) => orphan_details(model, theme, orphan, area.width),
         (None, None) => Vec::new(),
     };
     for (n, line) in particulars.into_iter().enumerate() {
@@ -113,12 +114,17 @@ fn tunnel_row<'a>(model: &Model, theme: &Theme, tunnel: &Tunnel, width: u16) -> 
     let alive = tunnel.state.is_alive();
     let plain = theme.style(if alive { Role::Text } else { Role::Dim });
     let class = if alive { class_role(tunnel.which) } else { Role::Dim };
+    // Names differ at their ends.
+    let target = match tunnel.server.as_str() {
+        "" => tunnel.target(),
+        server => text::fit_end(server, name),
+    };
     let mut spans = vec![
         Span::styled(cell(&tunnel.id.to_string(), 3), theme.style(Role::Dim)),
         Span::raw(" "),
         Span::styled(cell(tunnel.which.word(), 9), theme.style(class)),
         Span::raw(" "),
-        Span::styled(cell(&text::fit_end(&tunnel.server, name), name), plain),
+        Span::styled(cell(&target, name), plain),
         Span::raw(" "),
     ];
     let traffic = &tunnel.traffic;
@@ -143,73 +149,129 @@ fn via(tunnel: &Tunnel) -> String {
     if tunnel.via.own_pod { format!("own {pod}") } else { pod }
 }
 
-fn orphan_row<'a>(model: &Model, theme: &Theme, orphan: &Orphan) -> Line<'a> {
+fn orphan_row<'a>(model: &Model, theme: &Theme, orphan: &Orphan, width: u16) -> Line<'a> {
+    let room = usize::from(width).saturating_sub(LEAD);
+    let pod = text::fit(&orphan.pod, room);
+    let rest = text::fit(&format!(" {}", tunnels::orphan_words(model, orphan)), room - pod.width());
     Line::from(vec![
         Span::styled(cell("!", 4), theme.style(Role::Warn)),
         Span::styled(cell("POD LEFT", 10), theme.style(Role::Warn)),
-        Span::styled(format!("{} ", orphan.pod), theme.style(Role::Text)),
-        Span::styled(tunnels::orphan_words(model, orphan), theme.style(Role::Dim)),
+        Span::styled(pod, theme.style(Role::Text)),
+        Span::styled(rest, theme.style(Role::Dim)),
     ])
 }
 
-/// What does not fit the row, the most needed first: how to connect, into what, through what, until when.
-fn details<'a>(model: &Model, theme: &Theme, tunnel: &Tunnel) -> Vec<Line<'a>> {
-    let (dim, plain) = (theme.style(Role::Dim), theme.style(Role::Text));
-    let pair = |label: &str, words: String, style| {
-        Line::from(vec![Span::styled(cell(label, 9), dim), Span::styled(words, style)])
+/// Width of what stands before each particular.
+const LABEL: usize = 9;
+
+/// A particular, over as many lines as it needs.
+fn fact<'a>(theme: &Theme, label: &str, words: &str, role: Role, width: u16) -> Vec<Line<'a>> {
+    let line = |(n, part): (usize, String)| {
+        let label = if n == 0 { label } else { "" };
+        Line::from(vec![
+            Span::styled(cell(label, LABEL), theme.style(Role::Dim)),
+            Span::styled(part.replace(NO_BREAK, " "), theme.style(role)),
+        ])
     };
-    let mut lines = Vec::new();
-    let status = tunnels::status(model, tunnel);
-    match tunnels::line(tunnel).filter(|_| tunnel.state.is_open()) {
-        Some(line) => lines.push(pair("y copies", line, theme.style(Role::Info))),
-        None => lines.push(pair("state", status, theme.style(state_role(tunnel)))),
-    }
+    wrap(words, width.saturating_sub(LABEL as u16)).into_iter().enumerate().map(line).collect()
+}
+
+/// What does not fit the row, the most needed first: how to connect or why not, into what, through what, until when.
+fn details<'a>(model: &Model, theme: &Theme, tunnel: &Tunnel, width: u16) -> Vec<Line<'a>> {
+    let room = usize::from(width).saturating_sub(LABEL);
+    let fact = |label: &str, words: &str, role| fact(theme, label, words, role, width);
+    let mut lines = match tunnels::line(tunnel).filter(|_| tunnel.state.is_open()) {
+        Some(line) => fact("y copies", &text::fit(&line, room).replace(' ', NO_BREAK), Role::Info),
+        None => fact("state", &tunnels::status(model, tunnel), state_role(tunnel)),
+    };
     if let Some(warning) = &tunnel.warning {
-        lines.push(pair("look out", warning.clone(), theme.style(Role::Warn)));
+        lines.extend(fact("look out", warning, Role::Warn));
     }
-    let port = tunnel.local_port.map_or_else(|| "no local port yet".into(), |p| format!("127.0.0.1:{p}"));
-    let user = if tunnel.user.is_empty() { String::new() } else { format!(" as {}", tunnel.user) };
-    lines.push(pair("into", format!("{}{user} · {port}", tunnel.database), plain));
-    let own = if tunnel.via.own_pod { ", made for it" } else { "" };
-    let pod = tunnel.via.pod.clone().unwrap_or_else(|| "no pod yet".into());
-    let way = format!("{}/{pod}{own}, by {}", tunnel.via.app.namespace, tunnel.via.method.word());
-    lines.push(pair("through", way, plain));
+    lines.extend(fact("into", &into(tunnel), Role::Text));
+    lines.extend(fact("through", &through(tunnel), Role::Text));
+    if let Some(ends) = limits(model, tunnel, room) {
+        lines.extend(fact("ends", &ends, Role::Dim));
+    }
     let traffic = &tunnel.traffic;
-    let latency = tunnel.latency_ms.map_or_else(|| "latency not measured".into(), |ms| format!("{ms} ms"));
-    let counts = format!(
-        "{} sent · {} received · {} connections, {} in all · {latency}",
-        tunnels::bytes(traffic.sent),
-        tunnels::bytes(traffic.received),
-        traffic.open,
-        traffic.total
-    );
-    lines.push(pair("traffic", counts, dim));
-    lines.push(pair("ends", limits(model, tunnel), dim));
+    if tunnel.state.is_alive() || traffic.total > 0 {
+        let latency = tunnel.latency_ms.map_or_else(|| "not measured".into(), |ms| format!("{ms} ms"));
+        let counts = format!(
+            "{} sent · {} received · {} connections, {} in all · {latency}",
+            tunnels::bytes(traffic.sent),
+            tunnels::bytes(traffic.received),
+            traffic.open,
+            traffic.total
+        );
+        lines.extend(fact("traffic", &counts, Role::Dim));
+    }
     lines
 }
 
-fn limits(model: &Model, tunnel: &Tunnel) -> String {
-    let age = clock::minutes(model.now - tunnel.opened_at);
-    let idle = tunnel.idle_limit_s.map_or_else(String::new, |s| {
-        format!(", after {} without a byte", clock::span(chrono::Duration::seconds(i64::from(s))))
-    });
-    let hard =
-        ends_at(tunnel).map_or_else(String::new, |at| format!(", at {} whatever happens", clock::both(at)));
-    format!("open {age}; with drtui{idle}{hard}")
+/// What it leads into: `rsm_production as u3f · 127.0.0.1:50001`, `redis 0 of web`.
+fn into(tunnel: &Tunnel) -> String {
+    let mut words = match tunnel.backend {
+        Backend::Postgres if tunnel.database.is_empty() => format!("the database of {}", tunnel.via.app.name),
+        Backend::Postgres => tunnel.database.clone(),
+        Backend::Redis => {
+            let index = if tunnel.database.is_empty() { "" } else { " " };
+            format!("redis{index}{} of {}", tunnel.database, tunnel.via.app.name)
+        }
+    };
+    if !tunnel.user.is_empty() {
+        words.push_str(&format!(" as {}", tunnel.user));
+    }
+    match tunnel.local_port {
+        Some(port) => words.push_str(&format!(" · 127.0.0.1:{port}")),
+        None if tunnel.state.is_alive() => words.push_str(" · no local port yet"),
+        None => {}
+    }
+    words
 }
 
-fn orphan_details<'a>(model: &Model, theme: &Theme, orphan: &Orphan) -> Vec<Line<'a>> {
+fn through(tunnel: &Tunnel) -> String {
+    let (namespace, method) = (&tunnel.via.app.namespace, tunnel.via.method.word());
+    let own = if tunnel.via.own_pod { ", made for it" } else { "" };
+    match &tunnel.via.pod {
+        Some(pod) => format!("{namespace}/{pod}{own}, by {method}"),
+        None if tunnel.state.is_alive() => format!("{namespace}, no pod yet"),
+        None => format!("{namespace}, it came to no pod"),
+    }
+}
+
+/// Blanks at which no line is broken.
+const NO_BREAK: &str = "\u{a0}";
+
+/// When it ends: the deadline first and in one piece. `None` when it has ended.
+fn limits(model: &Model, tunnel: &Tunnel, room: usize) -> Option<String> {
+    if !tunnel.state.is_alive() {
+        return None;
+    }
+    let mut parts = Vec::new();
+    if let Some(at) = ends_at(tunnel) {
+        let both = clock::both(at);
+        let whole = if both.width() <= room { both } else { clock::london_day(at) };
+        parts.push(format!("{} whatever happens", whole.replace(' ', NO_BREAK)));
+    }
+    if let Some(seconds) = tunnel.idle_limit_s {
+        let idle = clock::span(chrono::Duration::seconds(i64::from(seconds)));
+        parts.push(format!("after {idle} without a byte"));
+    }
+    parts.push("with drtui".into());
+    let age = clock::minutes(model.now - tunnel.opened_at);
+    Some(format!("{} · open {age}", parts.join(", ")))
+}
+
+fn orphan_details<'a>(model: &Model, theme: &Theme, orphan: &Orphan, width: u16) -> Vec<Line<'a>> {
     let incident = orphan.incident.as_ref().map_or_else(String::new, |i| format!(" in incident {i}"));
-    vec![
-        Line::styled(
-            format!(
-                "{}/{}: {}{incident}",
-                orphan.namespace,
-                orphan.pod,
-                tunnels::orphan_words(model, orphan)
-            ),
-            theme.style(Role::Text),
-        ),
-        Line::styled("X deletes it, through the guard. y copies the kubectl line.", theme.style(Role::Dim)),
-    ]
+    let mut words = tunnels::orphan_words(model, orphan);
+    if let Some(time) = orphan.ends_at.map(clock::london_hm) {
+        words = words.replace(&time, &time.replace(' ', NO_BREAK));
+    }
+    let words = format!("{}/{}: {words}{incident}", orphan.namespace, orphan.pod);
+    let hint = "X deletes it, through the guard. y copies the kubectl line.";
+    let lines = |words: &str, role| {
+        let parts = wrap(words, width).into_iter();
+        parts.map(move |part| Line::styled(part.replace(NO_BREAK, " "), theme.style(role)))
+    };
+    lines(&words, Role::Text).chain(lines(hint, Role::Dim)).collect()
 }

@@ -3,9 +3,12 @@
 
 mod stops;
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use super::incident::ground::{SOON, hides, shows};
+use super::pty::handoff::{holders, told_on_a_command_line};
 use super::pty::harness::{Home, Pty, Spawn};
 use super::sandbox_world::{Ground, Sandbox, until};
 
@@ -130,9 +133,10 @@ async fn from_the_item_to_a_lost_row_and_back_with_evidence() {
     let sandbox = ground.start_with(&["--fast", "--restore-lag", "100ms"]);
     lost_and_restored(&ground, &sandbox).await;
     let config = sandbox.word("/config").to_owned();
+    let password = sandbox.word("/postgres/live_url").split(['@', ':']).nth(2).unwrap().to_owned();
     tokio::task::spawn_blocking(move || {
         the_command_goes_through_tunnels(&config);
-        a_person_compares(&config);
+        a_person_compares(&config, &password);
     })
     .await
     .unwrap();
@@ -164,9 +168,9 @@ fn the_command_goes_through_tunnels(config: &str) {
     assert!(wrong.status.code() != Some(0) && String::from_utf8_lossy(&wrong.stderr).contains("nowhere"));
 }
 
-fn a_person_compares(config: &str) {
+fn a_person_compares(config: &str, password: &str) {
     let home = Home::new();
-    let mut pty = Spawn::drtui(&home, &["--config", config]).size(120, 40).start();
+    let mut pty = Spawn::drtui(&home, &["--config", config]).env("DRTUI_LOG", "debug").size(120, 40).start();
     to_the_item(&mut pty);
     let columns = into_a_lost_row(&mut pty);
 
@@ -177,9 +181,13 @@ fn a_person_compares(config: &str) {
     shows(&pty, "[x] Validate data");
 
     the_query_box_asks_both(&mut pty);
+    assert_eq!(told_on_a_command_line(password), Vec::<String>::new());
     pty.send("q");
     pty.wait_exit();
     the_record_has_counts_and_no_row(&home, &columns);
+    let mut found = Vec::new();
+    holders(home.path(), password, &mut found);
+    assert_eq!(found, Vec::<PathBuf>::new(), "the password of the tunnels that it went through");
 }
 
 fn the_query_box_asks_both(pty: &mut Pty) {

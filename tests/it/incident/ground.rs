@@ -111,6 +111,23 @@ impl Ground {
     }
 }
 
+impl Ground {
+    /// All pods of the service's namespace as the cluster shows them, in JSON.
+    pub fn pods(&self) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let file = kube::config::Kubeconfig::read_from(self.word("/kubeconfig")).unwrap();
+            let options = kube::config::KubeConfigOptions::default();
+            let config = kube::Config::from_custom_kubeconfig(file, &options).await.unwrap();
+            let client = kube::Client::try_from(config).unwrap();
+            let pods: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::namespaced(client, NAMESPACE);
+            let all = pods.list(&kube::api::ListParams::default()).await.unwrap();
+            serde_json::to_string(&all.items).unwrap()
+        })
+    }
+}
+
 /// The program under test, without a terminal.
 pub fn drtui(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_drtui"));

@@ -274,7 +274,7 @@ fn a_signal_meanwhile_ends_both_and_leaves_the_terminal_as_it_was() {
 }
 
 /// Every file below `folder` that holds `secret`.
-fn holders(folder: &Path, secret: &str, found: &mut Vec<PathBuf>) {
+pub fn holders(folder: &Path, secret: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
@@ -286,10 +286,30 @@ fn holders(folder: &Path, secret: &str, found: &mut Vec<PathBuf>) {
 }
 
 /// Command lines of all processes that hold `secret`.
-fn told_on_a_command_line(secret: &str) -> Vec<String> {
+pub fn told_on_a_command_line(secret: &str) -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let lines = processes.filter_map(|p| fs::read(p.path().join("cmdline")).ok());
     lines.map(|l| String::from_utf8_lossy(&l).into_owned()).filter(|l| l.contains(secret)).collect()
+}
+
+/// To whoever answers, armed, instead of the tunnel that is open.
+fn unverified(pty: &mut Pty, password: &str) {
+    pty.send("5g");
+    tunnel_is_open(pty, "t1");
+    pty.send("x");
+    pty.wait("t1 to end", SOON, |s| {
+        let open = |line: &String| line.contains("t1  LIVE") && line.contains(" open ");
+        (!rows(s.screen()).iter().any(open)).then_some(())
+    });
+    pty.send(":tunnel live unverified\r");
+    shows(pty, "without verifying who answers");
+    pty.send("s189p01-rsm-pd-pg\r");
+    tunnel_is_open(pty, "t3");
+    pty.send("p");
+    psql_asks(pty);
+    assert_eq!(told_on_a_command_line(password), Vec::<String>::new(), "unverified");
+    pty.send("\\q\r");
+    is_back(pty);
 }
 
 #[test]
@@ -334,8 +354,11 @@ fn no_password_is_on_a_command_line_in_the_journal_the_log_a_recording_or_a_cras
     pty.send("production\r");
     tunnel_is_open(&pty, "t2");
     assert_eq!(told_on_a_command_line(&password), Vec::<String>::new(), "a pod of its own");
+    let pods = ground.pods();
+    assert!(pods.contains("\"drtui-tunnel-") && !pods.contains(&password), "{pods}");
     pty.send("x");
     on_record(&home, "its pod is gone", |events| events.iter().find(|e| e["kind"] == "undone").map(|_| ()));
+    unverified(&mut pty, &password);
     pty.send(":panic\r");
     assert!(pty.wait_exit().code != 0);
     let mut found = Vec::new();

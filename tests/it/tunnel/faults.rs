@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use super::ground::{APP, Ground, NS, PATIENCE, Ran, first_line, port_of, ran, until};
+use super::ground::{APP, Ground, NS, PATIENCE, Ran, SECRETLESS, first_line, port_of, ran, until};
 
 /// How long the API server is away.
 const CUT: Duration = Duration::from_secs(20);
@@ -27,6 +27,7 @@ async fn each_fault_is_told_and_what_can_be_outlived_is() {
             ("wrong", vec![("DATABASE_URL", wrong)]),
             ("malformed", vec![("DATABASE_URL", "postgres://u:s3cret%zz@h/d".to_owned())]),
             ("bare", Vec::new()),
+            (SECRETLESS, vec![("DATABASE_URL", url.to_owned())]),
             ("no-nc", vec![("DATABASE_URL", url.to_owned())]),
         ]
     };
@@ -51,6 +52,7 @@ async fn refusals(ground: &Ground) {
         (vec!["wrong"], "refuses the password of u"),
         (vec!["malformed"], "DATABASE_URL of tra-test/malformed: not a Postgres URL"),
         (vec!["bare"], "has no DATABASE_URL"),
+        (vec![SECRETLESS], "has no DATABASE_URL: looked in secretless-secret, which does not exist"),
         (vec!["nowhere"], "deployments.apps \"nowhere\" not found"),
         (vec!["-s", "nowhere", APP], "no server called nowhere.postgres.database.azure.com"),
         (vec!["-s", "other", APP], "certificate for"),

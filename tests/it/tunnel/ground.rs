@@ -25,6 +25,8 @@ use tokio::sync::watch;
 pub const NS: &str = "tra-test";
 pub const APP: &str = "web";
 pub const PTR: &str = "s189p01-rsm-pd-pg-ptr";
+/// A deployment of this name has a secret that is not there.
+pub const SECRETLESS: &str = "secretless";
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Ends, with all it holds, when [`Ground::end`] is called.
@@ -55,7 +57,11 @@ fn app(name: &str, variables: &[(&str, &str)]) -> (DeploymentSpec, Option<Secret
         secrets: if variables.is_empty() { Vec::new() } else { vec![secret.clone()] },
     };
     let data: BTreeMap<String, String> = variables.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-    let secret = (!variables.is_empty()).then(|| SecretSpec { namespace: NS.into(), name: secret, data });
+    let secret = (!variables.is_empty() && name != SECRETLESS).then(|| SecretSpec {
+        namespace: NS.into(),
+        name: secret,
+        data,
+    });
     (deployment, secret)
 }
 

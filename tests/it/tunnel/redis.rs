@@ -1,7 +1,7 @@
 //! redis-cli through a tunnel, against a real redis: its password out of sight, TLS where the URL asks for it.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,7 +13,7 @@ use super::ground::{APP, Ground, NS, PATIENCE, until};
 use crate::incident::ground::{SOON, rows, shows};
 use crate::incident::{arm, open};
 use crate::installed;
-use crate::pty::handoff::tunnel_is_open;
+use crate::pty::handoff::{holders, told_on_a_command_line, tunnel_is_open};
 use crate::pty::harness::{Home, Pty, Spawn};
 
 const PASSWORD: &str = "s3cret";
@@ -98,10 +98,14 @@ fn in_the_cockpit(ground: &Ground) {
     pty.send("GET greeting\r");
     asks(&pty, 2);
     assert_eq!(pty.text().matches("\"hello\"").count(), 2, "{}", pty.text());
+    assert_eq!(told_on_a_command_line(PASSWORD), Vec::<String>::new());
     pty.send("QUIT\r");
     shows(&pty, "ended with code 0 after");
     pty.send("q");
     assert_eq!(pty.wait_exit().code, 0);
+    let mut found = Vec::new();
+    holders(home.path(), PASSWORD, &mut found);
+    assert_eq!(found, Vec::<PathBuf>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use drtui::sandbox::postgres::fleet::LIVE;
+use kube::api::ListParams;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::ground::{APP, Ground, PATIENCE, first_line, left_behind, until};
+use super::ground::{APP, Ground, PATIENCE, PTR, first_line, left_behind, until};
 
 /// Command lines of all processes that hold `secret`.
 fn shown(secret: &str) -> Vec<String> {
@@ -28,35 +30,78 @@ fn shown(secret: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_way_shows_the_password() {
     let ground = Ground::start().await;
+    ground.copy().await;
     let admin = ground.servers.admin(LIVE).unwrap().connect("test").await.unwrap();
     let url = ground.url.clone();
     let bin = key_vault(&ground);
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let ways: [(&str, Vec<&str>); 6] = [
+    let ways: [(&str, Vec<&str>); 7] = [
         ("the app's pod", vec![]),
         ("a pod of its own", vec!["-x"]),
         ("port-forward", vec!["--port-forward"]),
         ("a URL on the command line", vec!["-u", &url]),
         ("a key vault", vec!["-k", "kv", "-d", "side"]),
         ("unverified", vec!["--tls-unverified", "s189p01-rsm-pd-pg.postgres.database.azure.com"]),
+        ("a pair", vec!["--pair", "-s", PTR]),
     ];
     for (n, (way, words)) in ways.iter().enumerate() {
         let sql = format!("select pg_sleep(60), {n} /* watched */");
         let mut command = ground.tunnel(&[words.as_slice(), &[APP, "--", "psql", "-c", &sql]].concat());
-        let child = command.env("PATH", &path).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let seen = format!("SELECT count(*) FROM pg_stat_activity WHERE query = '{sql}'");
-        until(way, async || admin.query_one(&seen, &[]).await.unwrap().get::<_, i64>(0) == 1).await;
+        command.env("PATH", &path).env("DRTUI_LOG", "debug");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        runs(&admin, way, &sql).await;
         assert_eq!(shown(&ground.password), Vec::<String>::new(), "{way}");
-        private(&ground, way);
+        private(&ground, way, if *way == "a pair" { 2 } else { 1 });
+        let made = ["a pod of its own", "port-forward"].contains(way);
+        specs(&ground, way, usize::from(made)).await;
         kill(Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()), Signal::SIGTERM).unwrap();
         let output = timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").unwrap();
         let said = [output.stdout, output.stderr].concat();
         assert!(!String::from_utf8_lossy(&said).contains(&ground.password), "{way}: it is printed");
         assert_eq!(left_behind(ground.dir.path()), Vec::<String>::new(), "{way}");
     }
+    listening(&ground, &admin).await;
     konduit(&ground).await;
     assert!(!logs(&ground).contains(&ground.password), "it is logged");
     ground.end().await;
+}
+
+/// Waits until the server runs this statement.
+async fn runs(admin: &tokio_postgres::Client, way: &str, sql: &str) {
+    let seen = format!("SELECT count(*) FROM pg_stat_activity WHERE query = '{sql}'");
+    until(way, async || admin.query_one(&seen, &[]).await.unwrap().get::<_, i64>(0) == 1).await;
+}
+
+/// The pods that were made, as everybody sees them who may see pods.
+async fn specs(ground: &Ground, way: &str, made: usize) {
+    assert_eq!(ground.made().await.len(), made, "{way}");
+    let all = ground.pods().list(&ListParams::default()).await.unwrap().items;
+    assert!(all.len() > made, "{way}: the app's own are not listed");
+    assert!(
+        !serde_json::to_string(&all).unwrap().contains(&ground.password),
+        "{way}: it is in a pod's specification"
+    );
+}
+
+/// A port kept open, with the line that it says for another terminal.
+async fn listening(ground: &Ground, admin: &tokio_postgres::Client) {
+    let mut command = ground.tunnel(&["--listen", "0", APP]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let line = first_line(&mut child).await;
+    let connect = line.trim().splitn(3, ' ').nth(2).unwrap();
+    let sql = "select pg_sleep(60) /* listened */";
+    let mut client = Command::new("/bin/sh");
+    client.arg("-c").arg(format!("{connect} -c '{sql}'")).kill_on_drop(true);
+    let client = client.spawn().unwrap();
+    runs(admin, "--listen", sql).await;
+    assert!(!line.contains(&ground.password), "{line}");
+    assert_eq!(shown(&ground.password), Vec::<String>::new(), "--listen");
+    private(ground, "--listen", 1);
+    drop(client);
+    kill(Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()), Signal::SIGTERM).unwrap();
+    let output = timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").unwrap();
+    assert!(!String::from_utf8_lossy(&output.stderr).contains(&ground.password), "--listen: it is printed");
+    assert_eq!(left_behind(ground.dir.path()), Vec::<String>::new(), "--listen");
 }
 
 /// An `az` that knows the secret; where it is.
@@ -85,17 +130,19 @@ async fn konduit(ground: &Ground) {
     child.kill().await.unwrap();
 }
 
-/// The files of the running tunnel are its user's alone.
-fn private(ground: &Ground, way: &str) {
+/// The files of the running tunnels are their user's alone.
+fn private(ground: &Ground, way: &str, tunnels: usize) {
     use std::os::unix::fs::PermissionsExt;
     let folders = left_behind(ground.dir.path());
-    assert_eq!(folders.len(), 1, "{way}");
-    let folder = ground.dir.path().join(&folders[0]);
-    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&folder), 0o700, "{way}");
-    let modes: BTreeSet<u32> =
-        std::fs::read_dir(&folder).unwrap().flatten().map(|e| mode(&e.path())).collect();
-    assert_eq!(modes, BTreeSet::from([0o600]), "{way}");
+    assert_eq!(folders.len(), tunnels, "{way}");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for folder in folders {
+        let folder = ground.dir.path().join(folder);
+        assert_eq!(mode(&folder), 0o700, "{way}");
+        let modes: BTreeSet<u32> =
+            std::fs::read_dir(&folder).unwrap().flatten().map(|e| mode(&e.path())).collect();
+        assert_eq!(modes, BTreeSet::from([0o600]), "{way}");
+    }
 }
 
 /// All that drtui wrote below its state directory.

@@ -247,7 +247,8 @@ fn stopped_nothing_runs(world: &World, pty: &mut Pty) {
         if left == 0 {
             break;
         }
-        assert!(stopped.elapsed() < Duration::from_secs(1), "{left} sessions are left after 1 s");
+        // The engine's own tests hold it to 1 s; here many tests share two cores.
+        assert!(stopped.elapsed() < Duration::from_secs(3), "{left} sessions are left after 3 s");
     }
     println!("stopped: nothing on either server after {:?}", stopped.elapsed());
     shows(pty, "NOT FINISHED: cancelled");

@@ -129,6 +129,19 @@ impl Comparison {
         self.stage == Stage::Running
     }
 
+    /// True if it went to its end and left nothing out by request.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.stage, Stage::Done { .. }) && self.request.options.part().is_none()
+    }
+
+    /// When it ended (UTC).
+    pub fn ended(&self) -> Option<Utc> {
+        match &self.stage {
+            Stage::Running => None,
+            Stage::Done { at } | Stage::Ended { at, .. } => Some(*at),
+        }
+    }
+
     /// Takes in one event.
     pub fn apply(&mut self, event: Event) {
         match event {
@@ -243,15 +256,24 @@ impl Comparison {
         self.tables.values().filter(|t| t.differs() == Some(true)).count()
     }
 
+    /// A sum as far as it is known: nothing found is no zero where something was not looked at.
+    pub fn number(&self, sum: u64) -> String {
+        match (sum, self.unknown()) {
+            (0, 1..) => "?".into(),
+            (n, 1..) => format!("at least {n}"),
+            (n, 0) if !self.counts().exact => format!("about {n}"),
+            (n, 0) => n.to_string(),
+        }
+    }
+
     /// The outcome in one line, of counts and times alone: what goes on record. No value of any row is in it.
     pub fn outcome(&self) -> String {
         let counts = self.counts();
-        let about = if counts.exact { "" } else { "about " };
         let mut parts = vec![format!(
-            "{about}{} rows lost, {} changed, {} new in {} of {} tables",
-            counts.lost,
-            counts.changed,
-            counts.new,
+            "{} rows lost, {} changed, {} new in {} of {} tables",
+            self.number(counts.lost),
+            self.number(counts.changed),
+            self.number(counts.new),
             self.differing(),
             self.tables.len()
         )];
@@ -316,7 +338,7 @@ impl Table {
         let counts = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!(" {n} {word}"));
         let word = match result.verdict {
             Verdict::Same => "same",
-            Verdict::Changed => "CHANGED",
+            Verdict::Changed => "DIFFERS",
             Verdict::Gone => "GONE on live",
             Verdict::New => "new on live",
             Verdict::SchemaDiffers => "schema differs",

@@ -46,6 +46,9 @@ pub struct Model {
     pub world: World,
     /// The last comparison of live with a copy.
     pub compare: Option<Comparison>,
+    /// The last one of everything that went to its end, while a later one runs, was not finished or was of a part: it
+    /// stays the evidence.
+    pub earlier: Option<Box<Comparison>>,
     /// The open incident, if any.
     pub session: Option<Session>,
     /// Why no incident may be opened here: another cockpit holds the open one, or it is damaged.
@@ -150,6 +153,7 @@ impl Model {
             runbooks: start.runbooks,
             world: World::default(),
             compare: None,
+            earlier: None,
             session: None,
             looking: true,
             held: None,

@@ -49,7 +49,11 @@ pub fn expectation(model: &Model, item: &Item) -> Option<String> {
         Compare::AtMost => "at most ",
     };
     let value = match &expect.value {
-        Value::Number(n) => n.to_string(),
+        Value::Number(n) => match item.sense {
+            Some(Probe::CompareRecoverable) => format!("{n} lost or changed"),
+            Some(Probe::CompareDiffering) => format!("{n} that differ"),
+            _ => n.to_string(),
+        },
         Value::Word(w) => w.clone(),
         Value::Captured => match captured(model, item.sense.as_ref()) {
             Some(n) => format!("{n} (as captured)"),
@@ -149,7 +153,9 @@ fn compared(model: &Model, item: &Item, probe: &Probe) -> Option<Sensed> {
         let (value, verdict) = (value.to_owned(), Verdict::Unknown);
         Some(Sensed { value, source, as_of: None, verdict })
     };
-    let Some(comparison) = &model.compare else {
+    let later = model.compare.as_ref().filter(|c| !c.is_whole());
+    let earlier = model.earlier.as_deref().filter(|_| later.is_some());
+    let Some(comparison) = earlier.or(model.compare.as_ref()) else {
         let past = compare_past::last(model).is_some();
         let words =
             if past { "not compared since this start of the cockpit" } else { "nothing is compared yet" };
@@ -176,7 +182,14 @@ fn compared(model: &Model, item: &Item, probe: &Probe) -> Option<Sensed> {
     let found = verdict == Verdict::Pass && at_least && *probe == Probe::CompareRecoverable;
     let verdict = if complete && (whole || found) { verdict } else { Verdict::Unknown };
     let stopped = if complete { "" } else { "NOT COMPLETE: " };
-    Some(Sensed { value: format!("{stopped}{}", comparison.outcome()), source, as_of: Some(at), verdict })
+    let since = match later.filter(|_| earlier.is_some()).map(|c| &c.stage) {
+        None => "",
+        Some(Stage::Running) => "; a later one is running",
+        Some(Stage::Done { .. }) => "; a later one was of a part only",
+        Some(Stage::Ended { .. }) => "; a later one was NOT finished",
+    };
+    let value = format!("{stopped}{}{since}", comparison.outcome());
+    Some(Sensed { value, source, as_of: Some(at), verdict })
 }
 
 fn replicas(

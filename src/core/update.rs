@@ -322,7 +322,9 @@ fn on_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
         return effects;
     }
     if keymap::name(key).as_deref() == Some("esc") {
-        if !model.dismiss() {
+        // A word of good news is in nobody's way: the same key goes back too.
+        let news = model.toast().is_some_and(|m| m.level == Level::Info);
+        if !model.dismiss() || news {
             let focus = model.focus;
             let filtered = !panes::filter(model, focus).is_empty();
             panes::set_filter(model, focus, String::new());

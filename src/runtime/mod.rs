@@ -28,6 +28,7 @@ use tokio::time::Instant;
 
 use crate::core::model::{Model, Start};
 use crate::core::{Effect, Msg, update};
+use crate::domain::text;
 use crate::incident::Action;
 use crate::providers::{self, Providers, Settings};
 use crate::view;
@@ -233,7 +234,7 @@ impl Cockpit {
         if alive().count() == 0 {
             return;
         }
-        say_after(&format!("Closing {} tunnels…", alive().count()));
+        say_after(&format!("Closing {}…", text::counted(alive().count(), "tunnel")));
         if tokio::time::timeout(CLOSING, providers.close_tunnels()).await.is_err() {
             let pods = alive().filter(|t| t.via.own_pod).count();
             tracing::warn!(pods, "the tunnels did not close in time");

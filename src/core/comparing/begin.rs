@@ -124,5 +124,8 @@ pub fn began(model: &mut Model, request: &CompareRequest) {
     let view = &mut model.panes.compare;
     view.level = Level::Tables;
     (view.table, view.row, view.held) = (None, None::<RowKey>, false);
+    if let Some(last) = model.compare.take().filter(Comparison::is_whole) {
+        model.earlier = Some(Box::new(last));
+    }
     model.compare = Some(Comparison::new(request.clone(), model.now));
 }

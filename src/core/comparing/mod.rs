@@ -18,9 +18,11 @@ use crate::core::overlays::versions::Versions;
 use crate::core::overlays::{Overlay, open};
 use crate::core::panes::compare::{self, Level};
 use crate::core::panes::compare_copy::{Form, copy};
-use crate::core::panes::{self, PaneId, compare_rows};
+use crate::core::panes::{self, PaneId, compare_past, compare_rows};
 use crate::domain::CompareRequest;
 use crate::incident::Outcome;
+
+const NOTHING: &str = "Nothing is compared yet: c compares live with the PTR copy.";
 
 /// Runs one of the pane's commands.
 pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
@@ -87,6 +89,9 @@ pub fn ended(model: &mut Model, request: &CompareRequest, outcome: Outcome) -> O
         Outcome::Done { .. } => {
             comparison.stage = Stage::Done { at: now };
             let (said, result) = (comparison.outcome(), comparison.record());
+            if comparison.is_whole() {
+                model.earlier = None;
+            }
             model.tell(Tone::Info, format!("Compared: {said}"));
             Outcome::Done { result }
         }
@@ -110,7 +115,9 @@ pub fn needs_a_second(model: &Model) -> bool {
 fn enter(model: &mut Model) -> Vec<Effect> {
     match model.panes.compare.level {
         Level::Tables if model.compare.is_none() => {
-            return warn(model, "Nothing is compared yet: c compares live with the PTR copy.");
+            let past = compare_past::last(model).is_some();
+            let words = "Of a comparison before this start only its record is left: c compares again.";
+            return warn(model, if past { words } else { NOTHING });
         }
         Level::Tables => into_table(model),
         Level::Rows => {
@@ -179,8 +186,15 @@ pub fn step_out(model: &mut Model) -> bool {
     true
 }
 
+/// Out of the row, out of the table; out of a comparison that is not the evidence, to the one that is.
 fn back(model: &mut Model) {
-    step_out(model);
+    if !step_out(model)
+        && model.compare.as_ref().is_some_and(|c| !c.is_running() && c.fetch.is_none())
+        && let Some(earlier) = model.earlier.take()
+    {
+        model.compare = Some(*earlier);
+        model.panes.compare.held = false;
+    }
 }
 
 fn scroll(model: &mut Model, right: bool) {
@@ -193,13 +207,27 @@ fn scroll(model: &mut Model, right: bool) {
 
 /// `]` and `[`: the next table that differs, the next kind of row, the next column that differs.
 fn jump(model: &mut Model, forward: bool) {
-    let found = match model.panes.compare.level {
+    let level = model.panes.compare.level;
+    let found = match level {
         Level::Tables => jump_table(model, forward),
         Level::Rows => jump_row(model, forward),
         Level::Columns => jump_column(model, forward),
     };
     if !found {
-        model.tell(Tone::Info, "No further difference that way.");
+        let words = match level {
+            _ if model.compare.is_none() => NOTHING,
+            _ if !model.panes.compare.filter().is_empty() => {
+                "Nothing more that differs that way among what the filter shows: Esc takes it away."
+            }
+            Level::Tables => "No further table that differs that way.",
+            Level::Rows => {
+                "No further kind of difference in this table that way: Backspace goes back to the tables."
+            }
+            Level::Columns => {
+                "No further column of this row differs that way: Backspace goes back to the rows."
+            }
+        };
+        model.tell(Tone::Info, words);
     }
     panes::hold(model, PaneId::Compare);
     panes::settle(model);

@@ -89,10 +89,7 @@ impl Answer {
             }
             KeyCode::Char('c') if sense::wants_comparison(&item) => {
                 model.focus = PaneId::Compare;
-                if model.compare.is_none() {
-                    return run(model, Command::Compare, "");
-                }
-                return Vec::new();
+                return run(model, Command::Compare, "");
             }
             KeyCode::Char('v') => {
                 open(model, Overlay::Answer(self));

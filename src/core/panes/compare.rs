@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 
 use super::compare_head::{self, seconds};
+use super::compare_past;
 use super::compare_rows;
 use crate::compare::model::RowDiff;
 use crate::compare::{TableId, Verdict, gates};
@@ -121,7 +122,7 @@ pub fn path(table: &Table) -> &'static str {
 pub fn verdict(table: &Table) -> String {
     match (table.result.as_ref().map(|r| &r.verdict), table.differs()) {
         (Some(Verdict::Same), _) => "same".into(),
-        (Some(Verdict::Changed), _) => "CHANGED".into(),
+        (Some(Verdict::Changed), _) => "DIFFERS".into(),
         (Some(Verdict::Gone), _) => "GONE on live".into(),
         (Some(Verdict::New), _) => "new on live".into(),
         (Some(Verdict::SchemaDiffers), _) => "schema differs".into(),
@@ -259,12 +260,15 @@ pub fn settle(model: &mut Model) {
 
 /// One line for the strip.
 pub fn summary(model: &Model) -> String {
-    let Some(comparison) = &model.compare else { return "not compared".into() };
+    let Some(comparison) = &model.compare else {
+        let past = compare_past::last(model).is_some();
+        return if past { "!on record, not current".into() } else { "not compared".into() };
+    };
     let counts = comparison.counts();
-    let found = if counts.differing() == 0 && comparison.differing() == 0 {
+    let found = if counts.differing() == 0 && comparison.differing() == 0 && comparison.unknown() == 0 {
         "no difference".to_owned()
     } else {
-        format!("{} lost {} changed", counts.lost, counts.changed)
+        format!("{} lost {} changed", comparison.number(counts.lost), comparison.number(counts.changed))
     };
     match &comparison.stage {
         Stage::Running => format!("{} % {found}", comparison.progress.percent()),
@@ -273,6 +277,6 @@ pub fn summary(model: &Model) -> String {
             format!("!{found}, {} not compared", comparison.unknown())
         }
         Stage::Done { .. } => found,
-        Stage::Ended { .. } => format!("!stopped {found}"),
+        Stage::Ended { .. } => format!("!stopped: {found}"),
     }
 }

@@ -102,6 +102,17 @@ fn meaning(model: &Model, comparison: &Comparison) -> Vec<Head> {
         let verb = if strange == 1 { "differs" } else { "differ" };
         lines.push(Head::Caution(format!("{definitions} besides tables {verb}: v lists them")));
     }
+    let earlier = model.earlier.as_ref().filter(|_| !comparison.is_running());
+    if let Some((earlier, at)) = earlier.and_then(|e| Some((e, e.ended()?))) {
+        let at = clock::london_hm(at);
+        lines.insert(
+            1,
+            Head::Conclusion(format!(
+                "The one that ended at {at} stays the evidence: {}. Backspace shows it again.",
+                earlier.outcome()
+            )),
+        );
+    }
     if !comparison.is_running() {
         lines.push(Head::Progress(next(comparison).to_owned()));
     }
@@ -113,6 +124,9 @@ fn next(comparison: &Comparison) -> &'static str {
     match &comparison.stage {
         Stage::Ended { .. } if comparison.tables.is_empty() => "Next: c compares again",
         Stage::Ended { .. } => "Next: c compares again · Enter looks into a table that was finished",
+        Stage::Done { .. } if !comparison.is_whole() => {
+            "Next: Enter looks into a table · c compares all of it: the checklist wants the whole as evidence"
+        }
         _ if comparison.differing() == 0 => "Next: 1 goes back to the checklist, this is its evidence",
         _ => {
             "Next: Enter looks into a table · ] next difference · 1 back to the checklist with this as evidence"

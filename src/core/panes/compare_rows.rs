@@ -67,10 +67,23 @@ pub fn value(row: &RowDiff, side: Side, column: u16) -> Option<Option<&Value>> {
     version(row, side)?.values.get(usize::from(column)).map(Option::as_ref)
 }
 
-/// Indexes of the columns that are not of the key: what is scrolled while the key stays.
+/// Indexes of the columns that are not of the key: what is scrolled while the key stays. First those in which most of the
+/// changed rows differ.
 pub fn others(result: &TableResult) -> Vec<u16> {
     let of_key = |c: &String| result.key.contains(c);
-    (0u16..).zip(&result.columns).filter(|(_, c)| !of_key(c)).map(|(n, _)| n).collect()
+    let mut differ = vec![0_usize; result.columns.len()];
+    for column in result.rows.iter().filter(|r| r.kind == RowKind::Changed).flat_map(|r| &r.differing) {
+        if let Some(n) = differ.get_mut(usize::from(*column)) {
+            *n += 1;
+        }
+    }
+    let mut found: Vec<(u16, usize)> = (0u16..)
+        .zip(result.columns.iter().zip(differ))
+        .filter(|(_, (c, _))| !of_key(c))
+        .map(|(column, (_, n))| (column, n))
+        .collect();
+    found.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    found.into_iter().map(|(column, _)| column).collect()
 }
 
 /// Indexes of the selected row's columns that pass the filter.

@@ -3,6 +3,7 @@
 mod acting;
 mod answering;
 pub mod comparing;
+pub mod evidence;
 mod moving;
 mod pods;
 mod properties;

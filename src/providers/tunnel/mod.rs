@@ -9,6 +9,7 @@ mod keep;
 mod life;
 mod looking;
 mod open;
+mod openings;
 mod own_pod;
 mod place;
 mod pods;
@@ -29,6 +30,7 @@ use self::api::Api;
 use self::client::{Client, Run};
 use self::keep::{Keeper, Order};
 use self::open::Far;
+use self::openings::Openings;
 use self::place::Way;
 use self::state::Board;
 pub use self::wish::{UrlFrom, Wish};
@@ -40,6 +42,9 @@ use crate::domain::{Fault, HandOff, Orphan, Target, Tool, Tunnel, TunnelId, Tunn
 
 /// For deleting pods at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How an opening ends that somebody ends, or that takes too long.
+const GIVEN_UP: &str = "given up before it was open";
 
 /// The running side of a tunnel.
 #[derive(Debug)]
@@ -178,6 +183,7 @@ pub struct Tunnels {
     namespace: String,
     sink: Sink,
     open: Arc<Mutex<BTreeMap<TunnelId, Arc<Open>>>>,
+    openings: Openings,
     look: mpsc::Sender<()>,
 }
 
@@ -203,6 +209,7 @@ impl Tunnels {
             namespace: target.namespace.clone(),
             sink,
             open: Arc::default(),
+            openings: Openings::default(),
             look,
         };
         tokio::spawn(looking::run(
@@ -229,7 +236,11 @@ impl Tunnels {
     pub async fn open(&self, request: &TunnelRequest) -> Result<String, Fault> {
         let wish = Wish::of(request, &self.settings, &self.label);
         let (sink, look) = (Sink::clone(&self.sink), self.look.clone());
-        let open = self.opener.open(&wish, |news| drop(tokio::spawn(tell(news, sink, look)))).await?;
+        let opening = self.openings.begin(request.id);
+        let open = tokio::select! {
+            open = self.opener.open(&wish, |news| drop(tokio::spawn(tell(news, sink, look)))) => open?,
+            () = opening.given_up() => return Err(Fault::Setup { why: GIVEN_UP.to_owned() }),
+        };
         let now = open.now();
         self.lock().insert(request.id, Arc::new(open));
         let pod = now.via.pod.unwrap_or_default();
@@ -242,15 +253,18 @@ impl Tunnels {
     }
 
     pub fn close(&self, id: TunnelId) {
-        if let Some(open) = self.lock().remove(&id) {
-            tokio::spawn(async move { open.close("closed").await });
+        match self.lock().remove(&id) {
+            Some(open) => drop(tokio::spawn(async move { open.close("closed").await })),
+            None => self.openings.give_up(id),
         }
     }
 
-    /// Closes all, before the program ends.
+    /// Closes all, also those that are being opened, before the program ends.
     pub async fn close_all(&self) {
+        self.openings.give_up_all().await;
         let all = std::mem::take(&mut *self.lock());
-        futures::future::join_all(all.values().map(|open| open.close("the cockpit ends"))).await;
+        let closing = futures::future::join_all(all.values().map(|open| open.close("the cockpit ends")));
+        tokio::join!(closing, self.opener.cleared());
     }
 
     pub fn reconnect(&self, id: TunnelId) {
@@ -323,7 +337,7 @@ async fn tell(mut news: watch::Receiver<Tunnel>, sink: Sink, look: mpsc::Sender<
             // Whoever opened it waits no longer, and nobody said how it ended.
             let mut tunnel = Box::new(news.borrow().clone());
             if tunnel.state.is_alive() {
-                let why = "it took too long, and was given up".to_owned();
+                let why = GIVEN_UP.to_owned();
                 tunnel.state = TunnelState::Failed { why, fix: String::new() };
                 sink(Update::Tunnel { tunnel }, chrono::Utc::now());
             }

@@ -1,6 +1,7 @@
 //! Draws pages of text: help, messages, details of an item.
 
 use ratatui::Frame;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::field;
@@ -146,6 +147,11 @@ fn heard(sensed: &Sensed) -> String {
     sensed.as_of.map_or_else(String::new, |at| format!(", as of {}", clock::london_s(at)))
 }
 
+/// The words, all of them.
+fn said<'a>(words: &str, width: u16, style: Style) -> impl Iterator<Item = Line<'a>> {
+    wrap(words, width).into_iter().map(move |line| Line::styled(line, style))
+}
+
 fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'a>> {
     let Some(item) = model.runbook().and_then(|r| r.item(id)) else { return Vec::new() };
     let dim = theme.style(Role::Dim);
@@ -168,10 +174,8 @@ fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'
     }
     if let Some(sensed) = sense::sense(model, item) {
         let expects = sense::expectation(model, item).map_or_else(String::new, |e| format!(", must be {e}"));
-        lines.push(Line::styled(
-            format!("sensed: {}{expects} ({}{})", sensed.value, sensed.source, heard(&sensed)),
-            theme.style(Role::Text),
-        ));
+        let words = format!("sensed: {}{expects} ({}{})", sensed.value, sensed.source, heard(&sensed));
+        lines.extend(said(&words, width, theme.style(Role::Text)));
     }
     if let Some(open) = &model.session {
         if let Some(answer) = open.state.answers.get(id) {
@@ -188,14 +192,16 @@ fn details<'a>(model: &Model, theme: &Theme, id: &str, width: u16) -> Vec<Line<'
                 lines.push(Line::styled(text, theme.style(Role::Info)));
             }
             if let Some(saw) = &answer.sensed {
-                lines.push(Line::styled(format!("  saw {} ({}{})", saw.value, saw.source, heard(saw)), dim));
+                let words = format!("  saw {} ({}{})", saw.value, saw.source, heard(saw));
+                lines.extend(said(&words, width, dim));
             }
             if let Some(reason) = &answer.reason {
-                lines.push(Line::styled(format!("  because {reason}"), dim));
+                lines.extend(said(&format!("  because {reason}"), width, dim));
             }
         }
         for note in open.state.notes.iter().filter(|n| n.item.as_deref() == Some(id)) {
-            lines.push(Line::styled(format!("note by {}: {}", note.who, note.text), theme.style(Role::Info)));
+            let words = format!("note by {}: {}", note.who, note.text);
+            lines.extend(said(&words, width, theme.style(Role::Info)));
         }
     }
     lines

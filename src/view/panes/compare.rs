@@ -71,7 +71,11 @@ fn head_line<'a>(theme: &Theme, head: &Head) -> Line<'a> {
 
 /// Which counts there is room for, how many from which on: what was lost and changed before how many rows there are.
 fn shown(width: u16) -> (usize, usize) {
-    if width < 60 { (2, 2) } else { (5, 0) }
+    match width {
+        0..60 => (2, 2),
+        60..76 => (3, 2),
+        _ => (5, 0),
+    }
 }
 
 /// Width of the name and of the verdict.

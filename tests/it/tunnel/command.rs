@@ -24,7 +24,6 @@ async fn it_does_what_konduit_did() {
     files(&ground).await;
     pair(&ground).await;
     killed(&ground).await;
-    given_up(&ground).await;
     assert_eq!(left_behind(ground.dir.path()), Vec::<String>::new(), "private files are left");
     ground.end().await;
 }
@@ -67,18 +66,6 @@ async fn options(ground: &Ground) {
     let mut command = ground.tunnel(&["-k", "kv", "-d", "side", APP, "--", "psql", "-Atc", "select 7"]);
     command.env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()));
     assert_eq!(ran_out(command).await, "7\n");
-}
-
-/// Told to end while the first connection is waited for: the pod that was made for it goes, too.
-async fn given_up(ground: &Ground) {
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    ground.names.set("silent.postgres.database.azure.com", 5432, silent.local_addr().unwrap());
-    let mut child = ground.tunnel(&["-x", "-s", "silent", APP, "--", "psql"]).spawn().unwrap();
-    let _connection = timeout(PATIENCE, silent.accept()).await.expect("it is asked").unwrap();
-    assert_eq!(ground.made().await.len(), 1);
-    kill(Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()), Signal::SIGTERM).unwrap();
-    assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(143));
-    assert_eq!(ground.made().await, Vec::<String>::new());
 }
 
 async fn ran_out(command: tokio::process::Command) -> String {

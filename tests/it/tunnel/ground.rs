@@ -22,6 +22,8 @@ use secrecy::ExposeSecret;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
+use crate::pty::harness::Home;
+
 pub const NS: &str = "tra-test";
 pub const APP: &str = "web";
 pub const PTR: &str = "s189p01-rsm-pd-pg-ptr";
@@ -140,6 +142,19 @@ impl Ground {
         assert!(self.servers.restorable(LIVE, PATIENCE).await, "no base backup");
         let operation = self.servers.copy_now(LIVE, PTR).unwrap();
         self.servers.wait(&operation).await.unwrap();
+    }
+
+    /// A configuration of the cockpit on this cluster; nothing else answers. Where it is.
+    pub fn config(&self, home: &Home, server: &str) -> String {
+        home.unreachable_config();
+        let config = format!(
+            "service = \"refer-serious-misconduct\"\n[environments.test]\nproduction = false\nexercise = true\nnamespace = \"{NS}\"\napp = \"{APP}\"\n\
+             [environments.test.cluster]\nname = \"c\"\nkubeconfig = {:?}\n\
+             [environments.test.azure]\nsubscription = \"s\"\nresource_group = \"g\"\nserver = \"{server}\"\ntenant = \"t\"\n\
+             client_id = \"c\"\nclient_secret_file = \"secret\"\nendpoint = \"https://127.0.0.1:1\"\nauthority = \"https://127.0.0.1:1\"\n",
+            self.kubeconfig.display()
+        );
+        home.file("ground.toml", &config).display().to_string()
     }
 
     pub fn pods(&self) -> Api<Pod> {

@@ -4,6 +4,7 @@
 mod carry;
 mod command;
 mod faults;
+mod given_up;
 mod ground;
 mod redis;
 mod secrets;

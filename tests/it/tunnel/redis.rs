@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::ground::{APP, Ground, NS, PATIENCE, until};
+use super::ground::{APP, Ground, PATIENCE, until};
 use crate::incident::ground::{SOON, rows, shows};
 use crate::incident::{arm, open};
 use crate::installed;
@@ -61,15 +61,7 @@ async fn out_of_sight(ground: &Ground) {
 /// `:tunnel redis`, and redis-cli with the terminal in its hands; through the guard, for it can write.
 fn in_the_cockpit(ground: &Ground) {
     let home = Home::new();
-    home.unreachable_config();
-    let config = format!(
-        "service = \"refer-serious-misconduct\"\n[environments.test]\nproduction = false\nexercise = true\nnamespace = \"{NS}\"\napp = \"{APP}\"\n\
-         [environments.test.cluster]\nname = \"c\"\nkubeconfig = {:?}\n\
-         [environments.test.azure]\nsubscription = \"s\"\nresource_group = \"g\"\nserver = \"s-pg\"\ntenant = \"t\"\n\
-         client_id = \"c\"\nclient_secret_file = \"secret\"\nendpoint = \"https://127.0.0.1:1\"\nauthority = \"https://127.0.0.1:1\"\n",
-        ground.kubeconfig.display()
-    );
-    let config = home.file("redis.toml", &config).display().to_string();
+    let config = ground.config(&home, "s-pg");
     let mut pty = Spawn::drtui(&home, &["--config", &config]).size(120, 40).start();
     shows(&pty, "● kubernetes");
     open(&mut pty);

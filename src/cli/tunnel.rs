@@ -17,7 +17,7 @@ use self::options::Plan;
 pub use self::options::TunnelArgs;
 use super::Global;
 use crate::domain::{Fault, Tunnel, TunnelState};
-use crate::providers::tunnel::{Open, Opener, Wish};
+use crate::providers::tunnel::{Open, Opener, Wish, clear_left_behind};
 
 /// No tunnel: what was to be run was not run.
 const NO_TUNNEL: u8 = 125;
@@ -39,6 +39,7 @@ pub fn run(global: &Global, args: TunnelArgs) -> Result<ExitCode> {
         say(false, &format!("drtui: {error}"));
         return Ok(ExitCode::from(NO_TUNNEL));
     }
+    clear_left_behind();
     let quiet = args.quiet;
     let plan = match options::plan(global, args) {
         Ok(plan) => plan,

@@ -296,7 +296,9 @@ fn ask_to_write(model: &mut Model, tunnel: &Tunnel, tool: Tool, action: Action) 
         undoes: None,
         due: None,
     };
-    act::ask(model, format!("{} that can WRITE, on {word}", tool.word()), vec![step]);
+    // `production` would be the same word for live and for its copy.
+    let name = word.to_ascii_lowercase();
+    act::ask_for(model, format!("{} that can WRITE, on {word}", tool.word()), vec![step], name);
 }
 
 /// `x`: closes the selected tunnel; one with connections only when asked twice. An ended one leaves the list.

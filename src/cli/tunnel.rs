@@ -48,6 +48,11 @@ pub fn run(global: &Global, args: TunnelArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(NO_TUNNEL));
         }
     };
+    let unusable = plan.input.as_deref().and_then(|file| input::usable(file, plan.compressed).err());
+    if let Some(why) = unusable {
+        say(false, &format!("drtui: {why}"));
+        return Ok(ExitCode::from(NO_TUNNEL));
+    }
     if let Some(program) = &plan.konduit {
         return child::konduit(program, &plan);
     }

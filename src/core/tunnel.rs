@@ -314,11 +314,8 @@ pub fn close(model: &mut Model) -> Vec<Effect> {
     let asked = model.panes.closing.take().filter(|(i, at)| *i == id && model.now - *at <= SURE);
     if tunnel.traffic.open > 0 && asked.is_none() {
         model.panes.closing = Some((id, model.now));
-        let n = tunnel.traffic.open;
-        return warn(
-            model,
-            format!("Tunnel {id} has {n} connections open, which would break: x again closes it."),
-        );
+        let open = text::counted(tunnel.traffic.open, "connection");
+        return warn(model, format!("Tunnel {id} has {open} open, which would break: x again closes it."));
     }
     vec![Effect::CloseTunnel(id)]
 }

@@ -402,7 +402,7 @@ fn rows_keep_live_first_ended_ones_last_and_the_strip_says_what_is_open() {
     let ids: Vec<_> = tunnels::rows(&kit.model);
     let row = |n| Row::Tunnel(TunnelId(n));
     assert_eq!(ids, [row(3), row(1), row(2), Row::Orphan("tra-production".into(), "p".into())]);
-    assert_eq!(tunnels::summary(&kit.model), "LIVE PTR !1 pods left");
+    assert_eq!(tunnels::summary(&kit.model), "LIVE PTR !1 pod left");
     kit.keys("5 /").text("class:live").keys("enter");
     assert_eq!(tunnels::rows(&kit.model), [row(3)]);
 }
@@ -459,4 +459,23 @@ fn what_is_read_through_pods_of_its_own_is_counted_apart_from_changes() {
     assert_eq!((report.scorecard.changes_done, report.scorecard.reads_done), (0, 1));
     let text = crate::incident::report::markdown(&entries, &Make::default());
     assert!(text.contains("- Changes: 0 done") && text.contains("change no data: 1 done"), "{text}");
+}
+
+#[test]
+fn letters_on_the_forms_server_jump_to_what_begins_so() {
+    let mut kit = with_copy(Kit::incident());
+    let form = |kit: &Kit| match kit.model.overlays.last() {
+        Some(Overlay::Tunnelling(form)) => (form.server.clone(), form.problem.clone()),
+        other => panic!("no form: {other:?}"),
+    };
+    kit.keys("t").text("ptr");
+    assert_eq!(form(&kit), (PTR.to_owned(), None));
+    kit.keys("right left").text("live");
+    assert_eq!(form(&kit), (LIVE.to_owned(), None));
+    kit.text("x");
+    assert!(form(&kit).1.unwrap().contains("begins with `livex`"));
+    kit.text("ptr");
+    assert_eq!(form(&kit), (PTR.to_owned(), None), "begun anew");
+    kit.keys("tab").text("w");
+    assert!(form(&kit).1.unwrap().contains("chooses the way"));
 }

@@ -13,7 +13,7 @@ use crate::core::overlays::palette::Palette;
 use crate::core::overlays::prompt::Prompt;
 use crate::domain::{clock, text};
 use crate::incident::words::captured;
-use crate::view::parts::{cell, cell_right, highlight, hint, nth, put, window, wrap};
+use crate::view::parts::{cell, cell_right, ends, highlight, hint, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
 
 pub fn palette(model: &Model, theme: &Theme, it: &Palette, frame: &mut Frame<'_>) {
@@ -95,12 +95,13 @@ pub fn ledger(model: &Model, theme: &Theme, it: &Ledger, frame: &mut Frame<'_>) 
             .as_ref()
             .filter(|e| !e.put_back)
             .map_or_else(String::new, |e| format!(" · {}: {}", e.who, e.words));
-        let line = Line::from(vec![
+        let spans = vec![
             Span::styled(cell(&record.undo.id, 5), theme.style(Role::Key)),
             Span::styled(cell(&state, 20), theme.style(role)),
             Span::styled(model.target.shorten(&captured(&record.undo)), theme.style(Role::Text)),
             Span::styled(why, theme.style(Role::Danger)),
-        ]);
+        ];
+        let line = ends(spans, Vec::new(), rows.width);
         put(line, nth(rows, n as u16), buffer);
         if first + n == it.selected {
             highlight(nth(rows, n as u16), theme.style(Role::Selected), buffer);

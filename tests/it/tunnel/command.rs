@@ -43,6 +43,26 @@ fn a_password_that_a_killed_drtui_left_goes_at_the_next_start_of_anything() {
     assert!(!left.exists(), "the cockpit");
 }
 
+#[test]
+fn an_input_that_cannot_be_used_is_noticed_before_anything_is_opened() {
+    let home = Home::new();
+    let gzip = home.path().join("x.gz");
+    let mut encoder = GzEncoder::new(std::fs::File::create(&gzip).unwrap(), Compression::fast());
+    encoder.write_all(b"select 1;").unwrap();
+    encoder.finish().unwrap();
+    let absent = home.path().join("absent.sql");
+    for (file, says) in [(gzip, "-c decompresses"), (absent, "cannot be read: No such file")] {
+        let mut tunnel = std::process::Command::new(env!("CARGO_BIN_EXE_drtui"));
+        tunnel.args(["tunnel", "-n", "ns", "-x", "-i", file.to_str().unwrap(), "app", "--", "psql"]);
+        // Nothing is asked of any cluster: this one would refuse.
+        tunnel.env("KUBECONFIG", home.path().join("none")).env("HOME", home.path());
+        let ran = tunnel.output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(125), "{said}");
+        assert!(said.contains(says) && said.lines().count() == 1, "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_does_what_konduit_did() {
     let ground = Ground::start().await;

@@ -75,10 +75,7 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         Command::Arm => return act::arm(model, argument),
         Command::Disarm => return act::disarm(model, "disarmed by hand"),
         Command::Close => close(model),
-        Command::Retry => {
-            model.tell(Level::Info, "Asking every source again…");
-            return Source::ALL.into_iter().map(Effect::RetryNow).collect();
-        }
+        Command::Retry => return ask_again(model),
         Command::Copy => return panes::copy_text(model, model.focus).map(Effect::Copy).into_iter().collect(),
         Command::Mouse => return mouse(model),
         Command::Redraw => return vec![Effect::Redraw],
@@ -88,6 +85,11 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         of_compare => return comparing::run(model, of_compare, argument),
     }
     Vec::new()
+}
+
+fn ask_again(model: &mut Model) -> Vec<Effect> {
+    model.tell(Level::Info, "Asking every source again…");
+    Source::ALL.into_iter().map(Effect::RetryNow).collect()
 }
 
 fn moved(model: &mut Model, command: Command) {

@@ -28,7 +28,7 @@ pub fn value(record: &Record, text: &str, now: Utc) -> Result<String, String> {
 /// What the person is asked for.
 pub fn question(record: &Record) -> String {
     match record {
-        Record::Time => "when? London unless you add Z (UTC), BST or GMT".into(),
+        Record::Time => "when? London unless you add Z (UTC), BST or GMT.".into(),
         Record::OneOf(words) => match words.split_last() {
             Some((last, rest)) => format!("{} or {last}?", rest.join(", ")),
             None => String::new(),

@@ -221,6 +221,20 @@ fn a_failed_tunnel_says_what_it_was_for() {
 }
 
 #[test]
+fn what_is_typed_for_a_time_is_echoed_in_both_zones_before_it_goes_on_record() {
+    let mut kit = Kit::incident();
+    let book = crate::core::testing::RUNBOOK.replace(
+        "### Note when rows went wrong\n",
+        "### Record when rows went wrong\n```dr\nrecord: time\n```\n",
+    );
+    kit.model.runbooks = vec![crate::runbook::parse("loss-of-data.md", &book).unwrap()];
+    kit.keys("down enter s").text("09:41");
+    check("record_time", &mut kit, 80, 24);
+    kit.text(" or so").keys("enter");
+    check("record_no_time", &mut kit, 80, 24);
+}
+
+#[test]
 fn a_low_pane_says_the_local_port_where_it_has_no_rows() {
     let mut kit = busy();
     kit.tunnel(tunnel(1, ServerClass::Live, TunnelState::Open));

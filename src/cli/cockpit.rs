@@ -11,6 +11,7 @@ use super::Global;
 use crate::config::{self, Config, paths};
 use crate::core::model::Start;
 use crate::incident::store;
+use crate::providers::tunnel::clear_left_behind;
 use crate::runbook;
 use crate::runtime::{self, Setup, replay, terminal};
 use crate::view::theme::{Depth, Theme};
@@ -104,6 +105,7 @@ pub fn open(path: Option<&Path>, global: &Global, args: &ScreenArgs, passing: bo
     let incidents = paths::incidents_dir();
     paths::create_private(&incidents).wrap_err_with(|| format!("cannot make {}", incidents.display()))?;
     let _log = log()?;
+    clear_left_behind();
     terminal::install_panic_hook();
     let setup = Setup {
         start,

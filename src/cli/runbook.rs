@@ -173,6 +173,7 @@ fn item_lines(text: &mut String, item: &Item) {
     detail("capture", item.capture.as_ref().map(|s| format!("replicas({s})")));
     detail("do", item.action.as_ref().map(ToString::to_string));
     detail("undo", item.undo.clone());
+    detail("record", item.record.as_ref().map(ToString::to_string));
     for command in &item.commands {
         detail("command", Some(command.clone()));
     }

@@ -3,12 +3,13 @@
 mod headless;
 mod parent;
 mod remote;
+mod restore;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chrono::{NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use color_eyre::eyre::{Result, WrapErr, bail};
 
@@ -103,6 +104,17 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Restore the running sandbox's live server to a copy, as the recovery workflow does, and wait until it is Ready
+    Restore {
+        /// To what time (UTC), e.g. the one until which the data was whole: "2026-11-20 13:41:07.123 UTC"
+        #[arg(value_name = "TIME", value_parser = restore::time)]
+        at: DateTime<Utc>,
+        /// Name of the copy [default: s189p01-rsm-pd-pg-ptr]
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
+        #[command(flatten)]
+        state: StateArg,
+    },
     /// Spoil the answers of a provider for a while
     Fault {
         /// refused, reset, 401, 403, 410, 429, 500, stall, garbage, huge, hostile-names; `none` ends it
@@ -123,6 +135,7 @@ pub fn run(global: &Global, args: SandboxArgs) -> Result<ExitCode> {
         Some(Action::Disaster { name: Some(name), state, json }) => {
             remote::disaster(&state.path()?, &name, json)
         }
+        Some(Action::Restore { at, to, state }) => restore::run(&state.path()?, at, to),
         Some(Action::Disaster { name: None, .. }) => Ok(remote::disasters()),
         Some(Action::Fault { kind, on, lasts, state }) if kind == "none" => {
             let _ = lasts;

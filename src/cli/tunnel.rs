@@ -18,7 +18,7 @@ use self::options::Plan;
 pub use self::options::TunnelArgs;
 use super::Global;
 use crate::domain::{Fault, Tunnel, TunnelState};
-use crate::providers::tunnel::{Open, Opener, Wish};
+use crate::providers::tunnel::{Open, Opener, Wish, clear_left_behind};
 
 /// No tunnel: what was to be run was not run.
 const NO_TUNNEL: u8 = 125;
@@ -40,6 +40,7 @@ pub fn run(global: &Global, args: TunnelArgs) -> Result<ExitCode> {
         say(false, &format!("drtui: {error}"));
         return Ok(ExitCode::from(NO_TUNNEL));
     }
+    clear_left_behind();
     let quiet = args.quiet;
     let plan = match options::plan(global, args) {
         Ok(plan) => plan,
@@ -48,6 +49,11 @@ pub fn run(global: &Global, args: TunnelArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(NO_TUNNEL));
         }
     };
+    let unusable = plan.input.as_deref().and_then(|file| input::usable(file, plan.compressed).err());
+    if let Some(why) = unusable {
+        say(false, &format!("drtui: {why}"));
+        return Ok(ExitCode::from(NO_TUNNEL));
+    }
     if let Some(program) = &plan.konduit {
         return child::konduit(program, &plan);
     }

@@ -2,7 +2,7 @@
 
 use super::comparing;
 use super::effect::Effect;
-use super::model::{Level, Model, Pending};
+use super::model::{About, Level, Model, Pending};
 use super::overlays::guard::{Guard, Step};
 use super::overlays::palette::Palette;
 use super::overlays::{Overlay, open};
@@ -32,7 +32,8 @@ fn at_rest(model: &mut Model, keys: &[DeploymentKey]) -> bool {
 /// True if changes are allowed now; otherwise says what to do first.
 pub fn allowed(model: &mut Model) -> bool {
     if model.session.is_none() {
-        model.tell(Level::Warning, "Open an incident first (i): every change is journalled.");
+        let text = session::missing(model, "Every change goes on record");
+        model.tell(Level::Warning, text);
         return false;
     }
     if !model.is_armed() {
@@ -230,7 +231,13 @@ fn bookkeeping(model: &Model, d: &Deployment, to: i32) -> (Option<UndoKind>, Opt
 
 /// Opens the guard on these changes.
 pub fn ask(model: &mut Model, title: String, steps: Vec<Step>) {
-    let typed = model.target.production.then(|| model.target.environment.clone());
+    let name = model.target.environment.clone();
+    ask_for(model, title, steps, name);
+}
+
+/// The same; in production `name` has to be typed, which tells apart what the change may be confused with.
+pub fn ask_for(model: &mut Model, title: String, steps: Vec<Step>, name: String) {
+    let typed = model.target.production.then_some(name);
     let warning = steps.iter().any(starts_service).then(|| session::before_reopening(model)).flatten();
     open(model, Overlay::Guard(Guard { warning, ..Guard::new(title, steps, typed) }));
 }
@@ -285,7 +292,8 @@ pub fn accept(model: &mut Model, guard: Guard) -> Vec<Effect> {
 /// A look through a tunnel that needs no arming: its intent goes on record, and then it is made.
 pub fn intend(model: &mut Model, action: Action) -> Vec<Effect> {
     let Some(session) = model.session.as_mut() else {
-        model.tell(Level::Warning, "Open an incident first (i): every look into a database is journalled.");
+        let text = session::missing(model, "Every look into a database goes on record");
+        model.tell(Level::Warning, text);
         return Vec::new();
     };
     let id = session.new_action_id();
@@ -326,6 +334,9 @@ pub fn on_journalled(model: &mut Model, entry: &Entry) -> Option<Effect> {
     }
     let pending = model.pending.get_mut(id).filter(|p| !p.running)?;
     pending.running = true;
+    if let Some(about) = About::action(action) {
+        model.settle(&about);
+    }
     if matches!(action, Action::HandOff { .. }) {
         model.handing_since = None;
     }
@@ -406,7 +417,8 @@ pub fn acted(model: &mut Model, id: String, action: Action, outcome: Outcome) ->
 /// `:arm 15m`: allows changes for a bounded time.
 pub fn arm(model: &mut Model, argument: &str) -> Vec<Effect> {
     if model.session.is_none() {
-        model.tell(Level::Warning, "Open an incident first (i): every change is journalled.");
+        let text = session::missing(model, "Every change goes on record");
+        model.tell(Level::Warning, text);
         return Vec::new();
     }
     let text = if argument.is_empty() { "15m" } else { argument };

@@ -104,7 +104,7 @@ fn settle_awaiting(model: &mut Model, news: &News) {
 /// Undos whose deployments the watch shows as captured, because a finished action put them back (wanted and ready), or
 /// because every change that they were captured for has failed.
 fn put_back(model: &mut Model) -> Vec<Event> {
-    let Model { session, world, pending, .. } = model;
+    let Model { session, world, pending, awaiting, .. } = model;
     let (Some(session), Some(map)) = (session, &world.deployments.value) else { return Vec::new() };
     // An old value proves nothing.
     if world.deployments.phase != Phase::Live {
@@ -114,14 +114,15 @@ fn put_back(model: &mut Model) -> Vec<Event> {
     for record in session.state.open_undo() {
         let Some((deployment, replicas)) = record.undo.kind.replicas() else { continue };
         let Some(d) = map.get(deployment) else { continue };
-        // A change that is on its way says more than what the watch shows before it.
-        if pending.values().any(|p| p.is_about(deployment)) || !is_back(d, replicas) {
+        // A change that is on its way, or that the watch has not shown yet, says more than what the watch shows before it.
+        let on_its_way =
+            pending.values().any(|p| p.is_about(deployment)) || awaiting.contains_key(deployment);
+        if on_its_way || !is_back(d, replicas) {
             continue;
         }
         let name = &deployment.name;
         if session.restored(record) && d.ready >= d.wanted.min(replicas) {
-            let how = format!("{name}: {} wanted and {} ready, as captured", d.wanted, d.ready);
-            done.push((record.undo.id.clone(), how));
+            done.push((record.undo.id.clone(), back_in_words(d, replicas)));
         } else if session.untouched(record) {
             let how = format!("{name}: the change was not made, {} wanted as captured", d.wanted);
             done.push((record.undo.id.clone(), how));
@@ -134,6 +135,18 @@ fn put_back(model: &mut Model) -> Vec<Event> {
 /// True if a deployment wants what was captured, or what its autoscaler has made of it since.
 fn is_back(d: &Deployment, captured: i32) -> bool {
     d.wanted == captured || (captured > 0 && replicas::is_steered(d))
+}
+
+/// How a deployment stands that was put back: with the number captured, and whose doing another one is.
+fn back_in_words(d: &Deployment, captured: i32) -> String {
+    let name = &d.key.name;
+    match &d.hpa {
+        Some(hpa) if d.wanted != captured => format!(
+            "{name}: set to {captured} as captured; its autoscaler {} ({}–{}) has made it {} since, {} ready",
+            hpa.name, hpa.min, hpa.max, d.wanted, d.ready
+        ),
+        _ => format!("{name}: {} wanted and {} ready, as captured", d.wanted, d.ready),
+    }
 }
 
 /// Actions that were intended before a stop or crash and whose end is not on record: the watch tells what happened.
@@ -218,7 +231,7 @@ fn resense(model: &mut Model) -> Vec<Event> {
         return Vec::new();
     }
     let Some(runbook) = model.runbook().cloned() else { return Vec::new() };
-    let (mut held, mut unknown, mut differ) = (0, 0, Vec::new());
+    let (mut held, mut back, mut unknown, mut differ) = (0, 0, 0, Vec::new());
     for item in runbook.items().filter(|i| i.verify.is_some()) {
         let mark = model.session.as_ref().map_or(Mark::Open, |s| s.state.mark(&item.id));
         if !matches!(mark, Mark::Verified | Mark::Said) {
@@ -227,12 +240,12 @@ fn resense(model: &mut Model) -> Vec<Event> {
         match (contradiction(model, item), sense::sense(model, item).map(|s| s.verdict)) {
             (Some(value), _) => differ.push(format!("{}: now {value}", item.title)),
             (None, Some(Verdict::Pass)) => held += 1,
-            // Put back on purpose meanwhile.
-            (None, Some(Verdict::Fail)) => {}
+            // What was put back on purpose is no contradiction.
+            (None, Some(Verdict::Fail)) => back += 1,
             (None, _) => unknown += 1,
         }
     }
-    let words = told_again(held, unknown, &differ);
+    let words = told_again(held, back, unknown, &differ);
     if !differ.is_empty() {
         model.tell(Level::Error, format!("After the resume {words}"));
     }
@@ -246,13 +259,16 @@ fn resense(model: &mut Model) -> Vec<Event> {
     vec![Event::Observed { what: format!("sensed again: {words}"), source: "resume".into() }]
 }
 
-fn told_again(held: usize, unknown: usize, differ: &[String]) -> String {
+/// Every answered item that has a probe is in one of the counts.
+fn told_again(held: usize, back: usize, unknown: usize, differ: &[String]) -> String {
     let items = |n: usize| if n == 1 { "1 answered item".to_owned() } else { format!("{n} answered items") };
-    let mut words = match (held, unknown, differ.len()) {
-        (0, 0, 0) => "no answered item has a probe to ask again".to_owned(),
-        (1, ..) => format!("{} still holds", items(1)),
-        (n, ..) => format!("{} still hold", items(n)),
-    };
+    if held + back + unknown + differ.len() == 0 {
+        return "no answered item has a probe to ask again".to_owned();
+    }
+    let mut words = format!("{} still hold{}", items(held), if held == 1 { "s" } else { "" });
+    if back > 0 {
+        words.push_str(&format!(", {} put back on purpose", items(back)));
+    }
     if unknown > 0 {
         words.push_str(&format!(", {} cannot be sensed now", items(unknown)));
     }

@@ -17,6 +17,7 @@ pub mod msg;
 pub mod overlays;
 pub mod panes;
 pub mod pods;
+pub mod recorded;
 pub mod run;
 pub mod sense;
 pub mod session;

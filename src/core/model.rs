@@ -71,6 +71,8 @@ pub struct Model {
     /// Typed into a prompt and not sent, by what it is about. In memory only.
     pub drafts: BTreeMap<String, String>,
     pub messages: Vec<Message>,
+    /// What the messages are about that are told now.
+    pub about: Option<About>,
     pub theme: String,
     pub themes: Vec<String>,
     pub mouse: bool,
@@ -141,6 +143,29 @@ pub struct Message {
     pub level: Level,
     pub text: String,
     pub dismissed: bool,
+    /// What it is about, if a newer message about the same makes it moot.
+    pub about: Option<About>,
+}
+
+/// What a message is about: an error is true until something newer is known of the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    Comparison,
+    Deployment(DeploymentKey),
+    /// A tunnel, by where it leads.
+    Tunnel(String),
+}
+
+impl About {
+    /// What an action's outcome is about.
+    pub fn action(action: &Action) -> Option<About> {
+        match action {
+            Action::Compare { .. } => Some(About::Comparison),
+            Action::Scale { deployment, .. } => Some(About::Deployment(deployment.clone())),
+            Action::OpenTunnel { request } => Some(About::Tunnel(request.target().to_owned())),
+            Action::HandOff { .. } | Action::DeletePod { .. } | Action::SandboxDisaster { .. } => None,
+        }
+    }
 }
 
 impl Model {
@@ -168,6 +193,7 @@ impl Model {
             overlays: Vec::new(),
             drafts: BTreeMap::new(),
             messages: Vec::new(),
+            about: None,
             theme: start.theme,
             themes: start.themes,
             mouse: true,
@@ -195,10 +221,21 @@ impl Model {
     }
 
     pub fn tell(&mut self, level: Level, text: impl Into<String>) {
-        let message = Message { at: self.now, level, text: text.into(), dismissed: false };
+        let about = self.about.clone();
+        if let Some(about) = &about {
+            self.settle(about);
+        }
+        let message = Message { at: self.now, level, text: text.into(), dismissed: false, about };
         self.messages.push(message);
         if self.messages.len() > MESSAGES_MAX {
             self.messages.remove(0);
+        }
+    }
+
+    /// What was told about this is over: an older error does not come back into sight.
+    pub fn settle(&mut self, about: &About) {
+        for message in self.messages.iter_mut().filter(|m| m.about.as_ref() == Some(about)) {
+            message.dismissed |= message.level == Level::Error;
         }
     }
 

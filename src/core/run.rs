@@ -75,7 +75,7 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         Command::Arm => return act::arm(model, argument),
         Command::Disarm => return act::disarm(model, "disarmed by hand"),
         Command::Close => close(model),
-        Command::Retry => return Source::ALL.into_iter().map(Effect::RetryNow).collect(),
+        Command::Retry => return ask_again(model),
         Command::Copy => return panes::copy_text(model, model.focus).map(Effect::Copy).into_iter().collect(),
         Command::Mouse => return mouse(model),
         Command::Redraw => return vec![Effect::Redraw],
@@ -85,6 +85,11 @@ pub fn run(model: &mut Model, command: Command, argument: &str) -> Vec<Effect> {
         of_compare => return comparing::run(model, of_compare, argument),
     }
     Vec::new()
+}
+
+fn ask_again(model: &mut Model) -> Vec<Effect> {
+    model.tell(Level::Info, "Asking every source again…");
+    Source::ALL.into_iter().map(Effect::RetryNow).collect()
 }
 
 fn moved(model: &mut Model, command: Command) {
@@ -152,7 +157,8 @@ fn mark_all(model: &mut Model) {
 fn answer(model: &mut Model) -> Vec<Effect> {
     let Some(item) = checklist::selected(model).cloned() else { return Vec::new() };
     if model.session.is_none() {
-        model.tell(Level::Warning, "Answers go on record: open an incident first (i).");
+        let text = session::missing(model, "Answers go on record");
+        model.tell(Level::Warning, text);
     } else if checklist::mark(model, &item.id) == Mark::Open {
         let old = sense::source(model, &item).filter(|source| {
             let (phase, as_of, ..) = model.world.phase(*source);
@@ -217,7 +223,8 @@ fn incident(model: &mut Model) -> Vec<Effect> {
 
 fn note(model: &mut Model, argument: &str) -> Vec<Effect> {
     if model.session.is_none() {
-        model.tell(Level::Warning, "Notes go on record: open an incident first (i).");
+        let text = session::missing(model, "Notes go on record");
+        model.tell(Level::Warning, text);
         return Vec::new();
     }
     let item = (model.focus == PaneId::Checklist)
@@ -232,7 +239,8 @@ fn note(model: &mut Model, argument: &str) -> Vec<Effect> {
 
 fn update_sent(model: &mut Model) -> Vec<Effect> {
     if model.session.is_none() {
-        model.tell(Level::Warning, "Open an incident first (i).");
+        let text = session::missing(model, "Updates go on record");
+        model.tell(Level::Warning, text);
         return Vec::new();
     }
     let next = clock::both(model.now + session::UPDATE_EVERY);

@@ -6,6 +6,7 @@ use crate::core::comparison::Stage;
 use crate::core::model::Model;
 use crate::core::panes::compare_past;
 use crate::domain::{Deployment, DeploymentKey, Sensed, ServerClass, Source, Verdict};
+use crate::incident::{Action, Mark, Outcome};
 use crate::runbook::{Compare, Expect, Item, Probe, Scope, Value, Which};
 
 /// A probe's bare answer.
@@ -21,7 +22,8 @@ pub fn sense(model: &Model, item: &Item) -> Option<Sensed> {
     if let Some(seen) = compared(model, item, probe) {
         return Some(seen);
     }
-    let (answer, words, source) = ask(model, probe);
+    let (answer, mut words, source) = ask(model, probe);
+    let never_there = says_absent(probe, &answer) && !copy_was_there(model, item);
     let (as_of, label, unwell) = match source {
         Some(source) => {
             let (_, as_of, _, _) = model.world.phase(source);
@@ -30,8 +32,42 @@ pub fn sense(model: &Model, item: &Item) -> Option<Sensed> {
         None => (Some(model.now), "undo ledger".to_owned(), false),
     };
     // An old value proves nothing: the source could have moved on unseen.
-    let verdict = if unwell { Verdict::Unknown } else { judge(model, probe, item.verify.as_ref(), &answer) };
+    let mut verdict =
+        if unwell { Verdict::Unknown } else { judge(model, probe, item.verify.as_ref(), &answer) };
+    if never_there && verdict == Verdict::Pass {
+        verdict = Verdict::Unknown;
+        words.push_str(", and no copy was seen in this incident");
+    }
     Some(Sensed { value: words, source: label, as_of, verdict })
+}
+
+/// True if the answer is that there is no restored copy.
+fn says_absent(probe: &Probe, answer: &Answer) -> bool {
+    match (probe, answer) {
+        (Probe::ServerCount { which: Which::Ptr }, Answer::Number(n)) => *n == 0,
+        (Probe::ServerState { which: Which::Ptr }, Answer::Word(word)) => word == "absent",
+        _ => false,
+    }
+}
+
+/// That no copy is there proves that it is gone only if there was one in this incident: Azure listed it, something went
+/// to it, its being Ready was verified, or everything before this item is answered.
+fn copy_was_there(model: &Model, item: &Item) -> bool {
+    let (Some(session), Some(runbook)) = (&model.session, model.runbook()) else { return false };
+    let opened = session.state.facts.as_ref().map(|f| f.opened_at);
+    let listed = model.world.copy_seen.zip(opened).is_some_and(|(seen, opened)| seen >= opened);
+    let used = session.state.actions.iter().any(|a| match (&a.action, &a.ended) {
+        (Action::Compare { .. }, Some((_, Outcome::Done { .. }))) => true,
+        (Action::OpenTunnel { request }, Some((_, Outcome::Done { .. }))) => {
+            request.which == ServerClass::Ptr
+        }
+        _ => false,
+    });
+    let mark = |i: &Item| session.state.mark(&i.id);
+    let mut before = runbook.items().take_while(|i| i.id != item.id);
+    let of_copy = |i: &Item| matches!(i.sense, Some(Probe::ServerState { which: Which::Ptr }));
+    let verified = runbook.items().any(|i| i.id != item.id && of_copy(i) && mark(i) == Mark::Verified);
+    listed || used || verified || before.all(|i| mark(i) != Mark::Open)
 }
 
 /// Whom the item's probe asks, if that is a source of data.

@@ -12,7 +12,7 @@ use super::world::Change;
 use crate::domain::{DeploymentKey, Source, Utc, Verdict};
 use crate::incident::fold::{ActionRecord, LedgerRecord};
 use crate::incident::{Action, Entry, Event, Mark, Outcome, PlannedItem, State};
-use crate::runbook::{Do, Item, Runbook};
+use crate::runbook::{Do, Item, Runbook, Scope};
 
 /// Note with which people record that stakeholders were told.
 pub const UPDATE_SENT: &str = "Update sent to stakeholders";
@@ -216,6 +216,17 @@ impl Session {
     }
 }
 
+/// Why nothing of `what` can be done without an incident, and what to do: open one, or go where it is open.
+pub fn missing(model: &Model, what: &str) -> String {
+    match &model.held {
+        Some(held) => {
+            let (id, state) = (&held.incident, &held.state);
+            format!("{what}, and incident {id} is open elsewhere: {state}. Do it there; i looks again.")
+        }
+        None => format!("{what}: open an incident first (i)."),
+    }
+}
+
 /// The runbook as it is put on record when an incident opens.
 pub fn plan(runbook: &Runbook) -> Event {
     let planned = |section: &str, item: &Item| PlannedItem {
@@ -272,11 +283,17 @@ pub fn to_look_at_again(model: &Model) -> usize {
 }
 
 /// When the last of what the item changed was put back (UTC), if all of it is: its mark then speaks of the past.
+/// So does that of an item that only looked at what the change did, once the sensors say otherwise.
 pub fn put_back(model: &Model, item: &Item) -> Option<Utc> {
     let session = model.session.as_ref()?;
-    let (Some(Do::Scale { scope, .. }), false) = (&item.action, session.state.mark(&item.id) == Mark::Open)
-    else {
+    if session.state.mark(&item.id) == Mark::Open {
         return None;
+    }
+    let scope = match &item.action {
+        Some(Do::Scale { scope, .. }) => scope,
+        Some(Do::Restore { .. }) => return None,
+        None if undone_on_purpose(model, item) => &Scope::App,
+        None => return None,
     };
     let mut last = None;
     for record in &session.state.ledger {
@@ -292,6 +309,15 @@ pub fn put_back(model: &Model, item: &Item) -> Option<Utc> {
     }
     // An answer given after that speaks of the world as it is since.
     last.filter(|at| session.state.answers.get(&item.id).is_some_and(|answer| answer.at <= *at))
+}
+
+/// True for an answered item that the sensors contradict because the incident put back what made it true.
+pub fn undone_on_purpose(model: &Model, item: &Item) -> bool {
+    let answered =
+        model.session.as_ref().is_some_and(|s| matches!(s.state.mark(&item.id), Mark::Verified | Mark::Said));
+    answered
+        && restoring(model, item)
+        && sense::sense(model, item).is_some_and(|s| s.verdict == Verdict::Fail)
 }
 
 /// True once the incident puts things back, for items that come before the one that does: what they made true is

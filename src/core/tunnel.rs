@@ -296,7 +296,9 @@ fn ask_to_write(model: &mut Model, tunnel: &Tunnel, tool: Tool, action: Action) 
         undoes: None,
         due: None,
     };
-    act::ask(model, format!("{} that can WRITE, on {word}", tool.word()), vec![step]);
+    // `production` would be the same word for live and for its copy.
+    let name = word.to_ascii_lowercase();
+    act::ask_for(model, format!("{} that can WRITE, on {word}", tool.word()), vec![step], name);
 }
 
 /// `x`: closes the selected tunnel; one with connections only when asked twice. An ended one leaves the list.
@@ -312,11 +314,8 @@ pub fn close(model: &mut Model) -> Vec<Effect> {
     let asked = model.panes.closing.take().filter(|(i, at)| *i == id && model.now - *at <= SURE);
     if tunnel.traffic.open > 0 && asked.is_none() {
         model.panes.closing = Some((id, model.now));
-        let n = tunnel.traffic.open;
-        return warn(
-            model,
-            format!("Tunnel {id} has {n} connections open, which would break: x again closes it."),
-        );
+        let open = text::counted(tunnel.traffic.open, "connection");
+        return warn(model, format!("Tunnel {id} has {open} open, which would break: x again closes it."));
     }
     vec![Effect::CloseTunnel(id)]
 }

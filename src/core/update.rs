@@ -9,7 +9,7 @@ use super::effect::Effect;
 use super::follow::{self, News};
 use super::keymap;
 use super::layout::{self, inner};
-use super::model::{Bookmark, Level, Model};
+use super::model::{About, Bookmark, Level, Model};
 use super::msg::Msg;
 use super::overlays;
 use super::panes::{self, checklist};
@@ -27,6 +27,17 @@ const CLOCK_SLACK: chrono::Duration = chrono::Duration::seconds(5);
 
 /// Takes in one message; says what is to be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    model.about = match &msg {
+        Msg::Acted { action, .. } => About::action(action),
+        Msg::Compare { .. } | Msg::Fetched { .. } | Msg::Queried { .. } => Some(About::Comparison),
+        _ => None,
+    };
+    let effects = take(model, msg);
+    model.about = None;
+    effects
+}
+
+fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Tick { now } => tick(model, now),
         Msg::Input { input } => on_input(model, input),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::{
-    Deployment, DeploymentKey, Health, Metrics, Orphan, Phase, Remote, Server, Source, Tunnel, TunnelId,
-    TunnelPod, TunnelState, Update, Utc, clock,
+    Deployment, DeploymentKey, Health, Metrics, Orphan, Phase, Remote, Server, ServerClass, Source, Tunnel,
+    TunnelId, TunnelPod, TunnelState, Update, Utc, clock,
 };
 
 /// How many changes are remembered for the timeline.
@@ -23,6 +23,8 @@ pub struct World {
     pub orphans: Vec<Orphan>,
     /// Pods that stand for tunnels, and when they were asked for (UTC).
     pub tunnel_pods: Option<(Utc, Vec<TunnelPod>)>,
+    /// When Azure last listed a restored copy (UTC).
+    pub copy_seen: Option<Utc>,
     pub changes: VecDeque<Change>,
     /// Id of the next change.
     next_change: u64,
@@ -195,6 +197,9 @@ impl World {
             for was in old.iter().filter(|s| all.iter().all(|n| n.name != s.name)) {
                 out.push(change(at, Source::Azure, format!("server {} is no longer listed", was.name), true));
             }
+        }
+        if all.iter().any(|s| s.class == ServerClass::Ptr) {
+            self.copy_seen = Some(at);
         }
         self.servers.set(all, at);
     }

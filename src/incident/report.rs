@@ -13,6 +13,9 @@ use crate::domain::{Sensed, Utc, clock};
 
 pub use super::report_markdown::render;
 
+/// What a comparison's outcome on record says before the copy's newest time (`core::comparison`, `outcome`).
+const COPY_REACHES: &str = "the copy reaches ";
+
 /// How a report is made.
 #[derive(Debug, Clone, Default)]
 pub struct Make {
@@ -65,6 +68,8 @@ pub struct Account {
     pub until: Option<Moment>,
     /// Whether the agreed RTO was met, from disruption to close; `None` if one of them is not known.
     pub rto_met: Option<bool>,
+    /// The newest time in the restored copy, as the last finished comparison on record found it.
+    pub copy_reaches: Option<String>,
     pub scorecard: Scorecard,
     pub steps: Vec<Step>,
     pub changes: Vec<Change>,
@@ -101,6 +106,10 @@ pub struct Scorecard {
     pub changes_failed: usize,
     /// Nobody can say from the journal whether these took place.
     pub changes_unknown: usize,
+    /// Tunnels and comparisons that went through the guard (a pod of their own) and changed no data.
+    pub reads_done: usize,
+    pub reads_failed: usize,
+    pub reads_unknown: usize,
     pub undo_put_back: usize,
     pub undo_waived: usize,
     pub undo_open: usize,
@@ -138,6 +147,8 @@ pub struct Change {
     pub outcome: &'static str,
     pub detail: String,
     pub undoes: Option<String>,
+    /// Changes no data: a tunnel or a comparison, through a pod of its own.
+    pub reads_only: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -197,6 +208,7 @@ impl Account {
             clocks: clocks(state.facts.as_ref(), until),
             until: until.map(Moment::from),
             rto_met,
+            copy_reaches: copy_reaches(&state),
             scorecard: score(&state, &steps, &changes),
             not_known: not_known(&state, rto_met, &changes),
             steps,
@@ -324,7 +336,20 @@ fn change(record: &ActionRecord) -> Change {
         outcome,
         detail,
         undoes: record.undoes.clone(),
+        reads_only: matches!(record.action, Action::OpenTunnel { .. } | Action::Compare { .. }),
     }
+}
+
+/// How far the copy reaches by the last comparison on record that came to its end.
+fn copy_reaches(state: &State) -> Option<String> {
+    let said = |a: &ActionRecord| match (&a.action, &a.ended) {
+        (Action::Compare { .. }, Some((_, Outcome::Done { result }))) => {
+            let (_, rest) = result.split_once(COPY_REACHES)?;
+            Some(clean(rest.split(';').next().unwrap_or(rest).trim()))
+        }
+        _ => None,
+    };
+    state.actions.iter().rev().find_map(said)
 }
 
 fn undo(record: &LedgerRecord) -> UndoLine {
@@ -348,7 +373,8 @@ fn undo(record: &LedgerRecord) -> UndoLine {
 
 fn score(state: &State, steps: &[Step], changes: &[Change]) -> Scorecard {
     let marked = |mark| steps.iter().filter(|s| s.mark == mark).count();
-    let outcome = |word| changes.iter().filter(|c| c.outcome == word).count();
+    let count = |reads, word| changes.iter().filter(|c| c.reads_only == reads && c.outcome == word).count();
+    let (outcome, read) = (|word| count(false, word), |word| count(true, word));
     let undone = |put_back| {
         state.ledger.iter().filter(|l| l.ended.as_ref().is_some_and(|e| e.put_back == put_back)).count()
     };
@@ -361,6 +387,9 @@ fn score(state: &State, steps: &[Step], changes: &[Change]) -> Scorecard {
         changes_done: outcome("done"),
         changes_failed: outcome("failed"),
         changes_unknown: outcome("unknown"),
+        reads_done: read("done"),
+        reads_failed: read("failed"),
+        reads_unknown: read("unknown"),
         undo_put_back: undone(true),
         undo_waived: undone(false),
         undo_open: state.open_undo().count(),
@@ -391,7 +420,10 @@ fn not_known(state: &State, rto_met: Option<bool>, changes: &[Change]) -> Vec<St
         changes.iter().any(|c| c.outcome == "unknown"),
         "the outcome of the changes marked unknown: only the provider can say",
     );
-    say(true, "the recovery point that was reached, other than as people noted it");
+    say(
+        copy_reaches(state).is_none(),
+        "the recovery point that was reached, other than as people noted it: no finished comparison is on record",
+    );
     say(true, "what was said outside the cockpit: calls, messages, commands typed elsewhere");
     say(true, "roles of the people, findings, and actions with owner and due date: the review adds them");
     missing

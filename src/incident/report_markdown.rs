@@ -147,6 +147,13 @@ fn clocks(out: &mut String, a: &Account) {
         }
         None => {}
     }
+    if let Some(reaches) = &a.copy_reaches {
+        let _ = writeln!(
+            out,
+            "\nRecovery point: by the last comparison the restored copy reaches {}. What was written after that is not in it.",
+            esc(reaches)
+        );
+    }
 }
 
 fn scorecard(out: &mut String, a: &Account) {
@@ -165,6 +172,13 @@ fn scorecard(out: &mut String, a: &Account) {
         "- Changes: {} done, {} failed, {} with unknown outcome",
         s.changes_done, s.changes_failed, s.changes_unknown
     );
+    if s.reads_done + s.reads_failed + s.reads_unknown > 0 {
+        let _ = writeln!(
+            out,
+            "- Tunnels and comparisons through pods of their own, which change no data: {} done, {} failed, {} with unknown outcome",
+            s.reads_done, s.reads_failed, s.reads_unknown
+        );
+    }
     let _ = writeln!(
         out,
         "- Undo: {} put back, {} waived, {} still open",

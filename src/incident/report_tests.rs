@@ -74,6 +74,28 @@ fn a_readable_part_says_so() {
     assert!(text.contains("READABLE PART ONLY") && text.contains("line 5: was changed"));
 }
 
+#[test]
+fn how_far_the_copy_reaches_is_known_from_a_comparison_on_record() {
+    let mut events = sample::events();
+    let without = markdown(&sample::chain(events.clone()), &Make::default());
+    assert!(without.contains("- the recovery point that was reached"), "{without}");
+    let request = serde_json::from_value(serde_json::json!({
+        "live": "pg", "restored": "pg-ptr", "run": 1,
+        "app": {"namespace": "n", "name": "a"}, "own_pod": false, "live_tunnel": 1, "restored_tunnel": 2,
+        "incident": null, "options": {},
+    }));
+    let action = Action::Compare { request: Box::new(request.unwrap()) };
+    events.push((
+        12,
+        Event::Intended { id: "a9".into(), action, command: "drtui compare".into(), undoes: None },
+    ));
+    let result = "3 rows lost; REPAIR SOME; the copy reaches 2026-07-03 08:59:58 UTC; tables: a".to_owned();
+    events.push((13, Event::Finished { id: "a9".into(), outcome: Outcome::Done { result } }));
+    let text = markdown(&sample::chain(events), &Make::default());
+    assert!(text.contains("the restored copy reaches 2026-07-03 08:59:58 UTC."), "{text}");
+    assert!(!text.contains("- the recovery point that was reached"), "{text}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 

@@ -127,6 +127,9 @@ impl Audit<'_> {
         if matches!(item.action, Some(super::model::Do::Scale { .. })) && item.capture.is_none() {
             self.add(line, format!("`{title}` scales without `capture`: what was there is lost"));
         }
+        if item.record.is_none() && item.wants_value() && small.contains(" time ") {
+            self.add(line, format!("`{title}` takes any words; `record: time` refuses what is no time"));
+        }
         let earlier = |target: &String| runbook.items().take(number).any(|i| i.id == *target);
         if item.undo.as_ref().is_some_and(earlier) {
             self.add(line, format!("`{title}` is undone at an item that comes before it"));
@@ -146,7 +149,7 @@ mod tests {
     fn a_poor_runbook_hears_what_is_poor() {
         let items: String = (0..11).map(|n| format!("### Look at {n} if necessary\n\n")).collect();
         let text = format!(
-            "---\nrunbook: x\nversion: 1\nlast_reviewed_on: 2025-01-01\nreview_in: 6 months\n---\n# X\n## Much\n{items}## Little\n### Stop it; wait\n```dr\ncapture: replicas(app)\ndo: scale(app, 0)\n```\n"
+            "---\nrunbook: x\nversion: 1\nlast_reviewed_on: 2025-01-01\nreview_in: 6 months\n---\n# X\n## Much\n{items}## Little\n### Record the time it began\n### Stop it; wait\n```dr\ncapture: replicas(app)\ndo: scale(app, 0)\n```\n"
         );
         let (_, found) = check("x.md", &text, today()).unwrap();
         let all = found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -158,6 +161,7 @@ mod tests {
             "senses nothing",
             "one action",
             "`undo` should",
+            "`record: time` refuses",
         ] {
             assert!(all.contains(part), "{part} not in:\n{all}");
         }

@@ -12,5 +12,7 @@ mod plain;
 mod words;
 
 pub use check::{Finding, check};
-pub use model::{Compare, Do, Expect, Item, Link, Probe, Role, Runbook, Scope, Section, Value, Which};
+pub use model::{
+    Compare, Do, Expect, Item, Link, Probe, Record, Role, Runbook, Scope, Section, Value, Which,
+};
 pub use parse::{Problem, RunbookError, parse};

@@ -81,6 +81,19 @@ pub struct Item {
     pub action: Option<Do>,
     /// Id of the item at which what this item changes is put back.
     pub undo: Option<String>,
+    /// What kind of value is recorded when it is said done; `None`: any words, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Record>,
+}
+
+/// `record: time`, `record: full | partial`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// An instant: read like the times of the incident's form, recorded in both zones.
+    Time,
+    /// One of these words.
+    OneOf(Vec<String>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,9 +105,12 @@ pub enum Role {
 }
 
 impl Item {
-    /// True if the answer is a fact that somebody has to say: nothing is sensed, and the title begins with *Record*,
-    /// *Name* or *Choose*.
+    /// True if the answer is a fact that somebody has to say: the item says what it records, or nothing is sensed and the
+    /// title begins with *Record*, *Name* or *Choose*.
     pub fn wants_value(&self) -> bool {
+        if self.record.is_some() {
+            return true;
+        }
         let asks = ["Record ", "Name ", "Choose "].iter().any(|verb| self.title.starts_with(verb));
         asks && self.sense.is_none() && self.action.is_none()
     }

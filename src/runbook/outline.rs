@@ -100,6 +100,7 @@ pub(super) fn item(id: String, title: String, depth: u8) -> Item {
         capture: None,
         action: None,
         undo: None,
+        record: None,
     }
 }
 

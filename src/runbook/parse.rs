@@ -16,7 +16,7 @@ use super::{plain, words};
 pub const MAX_BYTES: usize = 1 << 20;
 /// Most items: a longer list is not a checklist.
 pub const MAX_ITEMS: usize = 250;
-const KEYS: &[&str] = &["role", "estimate", "memory", "sense", "verify", "capture", "do", "undo"];
+const KEYS: &[&str] = &["role", "estimate", "memory", "sense", "verify", "capture", "do", "undo", "record"];
 const ROLES: &[&str] = &["tech", "comms", "support"];
 
 /// Reads a runbook. `file_name` is for messages and, for a document without a title, its name.
@@ -220,6 +220,7 @@ fn typed_block(item: &mut Item, block: &Block, lines: &mut Lines) -> Result<(), 
                 lines.undo.insert(item.id.clone(), line);
                 item.undo = Some(value.trim_start_matches('#').to_owned());
             }
+            "record" => item.record = Some(words::record(line, &value)?),
             _ => return Err(At::unknown(line, "key", &key, KEYS)),
         }
         seen.push(key);

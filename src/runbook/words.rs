@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::error::{At, short};
-use super::model::{Compare, Do, Expect, Probe, Scope, Value, Which};
+use super::model::{Compare, Do, Expect, Probe, Record, Scope, Value, Which};
 
 const PROBES: &[&str] = &[
     "replicas.wanted",
@@ -89,6 +89,19 @@ pub(super) fn change(line: usize, text: &str) -> Result<Do, At> {
     }
 }
 
+pub(super) fn record(line: usize, text: &str) -> Result<Record, At> {
+    if text == "time" {
+        return Ok(Record::Time);
+    }
+    let words: Vec<String> = text.split('|').map(|word| word.trim().to_owned()).collect();
+    let twice =
+        words.iter().enumerate().any(|(n, w)| words.iter().take(n).any(|o| o.eq_ignore_ascii_case(w)));
+    if words.len() < 2 || twice || !words.iter().all(|w| is_word(w)) {
+        return Err(At::value(line, "record", text, "`time`, or words to choose from: `full | partial`"));
+    }
+    Ok(Record::OneOf(words))
+}
+
 /// What a probe gives: a number or a word. Says what does not fit.
 pub(super) fn fits(probe: &Probe, expect: &Expect) -> Result<(), &'static str> {
     let number = !matches!(probe, Probe::ServerState { .. } | Probe::ServiceHealth);
@@ -171,6 +184,15 @@ impl fmt::Display for Which {
     }
 }
 
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Record::Time => f.write_str("time"),
+            Record::OneOf(words) => f.write_str(&words.join(" | ")),
+        }
+    }
+}
+
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -236,6 +258,12 @@ mod tests {
             assert_eq!(change(1, text).unwrap().to_string(), text);
         }
         assert_eq!(capture(1, "replicas(app)").unwrap(), Scope::App);
+        for text in ["time", "full | partial", "P1 | P2 | P3"] {
+            assert_eq!(record(1, text).unwrap().to_string(), text);
+        }
+        for text in ["", "date", "full |", "full | Full", "a b | c"] {
+            assert!(record(1, text).is_err(), "{text}");
+        }
     }
 
     #[test]

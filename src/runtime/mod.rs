@@ -239,8 +239,9 @@ impl Cockpit {
             let pods = alive().filter(|t| t.via.own_pod).count();
             tracing::warn!(pods, "the tunnels did not close in time");
             if pods > 0 {
+                let pods = text::counted(pods, "pod");
                 say_after(&format!(
-                    "{pods} pods may be left: they end by themselves, and the next start offers to delete them."
+                    "{pods} may be left, which will end alone; the next start offers to delete what is."
                 ));
             }
         }

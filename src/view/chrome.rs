@@ -11,9 +11,9 @@ use crate::core::command::{REGISTRY, Scope, label};
 use crate::core::model::{Detail, Level};
 use crate::core::msg::Held;
 use crate::core::overlays::palette::available;
-use crate::core::panes::{self, PaneId, checklist, replicas};
-use crate::core::{Model, session};
-use crate::domain::{Phase, Source, clock, text};
+use crate::core::panes::{self, PaneId, checklist, replicas, tunnels};
+use crate::core::{Command, Model, session};
+use crate::domain::{Backend, Phase, Source, clock, text};
 use crate::incident::fold::Facts;
 
 /// A message over the footer takes no more; the rest is among the messages.
@@ -306,26 +306,43 @@ pub fn footer(model: &Model, theme: &Theme, area: Rect, frame: &mut Frame<'_>) {
         REGISTRY.iter().filter(move |s| s.scope == scope && !s.hint.is_empty() && !s.keys.is_empty())
     };
     for spec in hinted(Scope::Pane(model.focus)).chain(hinted(Scope::Everywhere)) {
-        let useless = match spec.command {
-            crate::core::Command::Incident => model.session.is_some(),
-            crate::core::Command::Note | crate::core::Command::Ledger => model.session.is_none(),
-            crate::core::Command::CancelCompare => !model.compare.as_ref().is_some_and(|c| c.is_running()),
-            crate::core::Command::Compare => model.compare.as_ref().is_some_and(|c| c.is_running()),
-            crate::core::Command::ColumnsRight | crate::core::Command::MarkRepair => {
-                model.panes.compare.level == panes::compare::Level::Tables
-            }
-            crate::core::Command::OpenTunnel => !matches!(model.focus, PaneId::Postgres | PaneId::Tunnels),
-            crate::core::Command::Do => checklist::selected(model).is_none_or(|i| i.action.is_none()),
-            _ => false,
-        };
         let cap = hint(theme, &spec.keys.first().map(|k| label(k)).unwrap_or_default(), spec.hint);
         let wide: usize = cap.iter().map(Span::width).sum();
-        if !useless && available(model, spec) && wide <= room {
+        if !is_useless(model, spec.command) && available(model, spec) && wide <= room {
             room -= wide;
             spans.extend(cap);
         }
     }
     put(ends(spans, right, area.width), area, frame.buffer_mut());
+}
+
+/// True for a command that would do nothing here and now: its key is not offered.
+fn is_useless(model: &Model, command: Command) -> bool {
+    let running = || model.compare.as_ref().is_some_and(|c| c.is_running());
+    let tunnel = tunnels::selected(model);
+    let open_to = |backend: Option<Backend>| {
+        tunnel.is_some_and(|t| t.state.is_open() && backend.is_none_or(|backend| t.backend == backend))
+    };
+    match command {
+        Command::Incident => model.session.is_some(),
+        Command::Note | Command::Ledger => model.session.is_none(),
+        Command::CancelCompare => !running(),
+        Command::Compare => running(),
+        Command::ColumnsRight | Command::MarkRepair => {
+            model.panes.compare.level == panes::compare::Level::Tables
+        }
+        Command::OpenTunnel => !matches!(model.focus, PaneId::Postgres | PaneId::Tunnels),
+        Command::Psql | Command::PgDump => !open_to(Some(Backend::Postgres)),
+        Command::Shell => !open_to(None),
+        Command::CloseTunnel => tunnel.is_none(),
+        Command::DeletePod => tunnels::selected_orphan(model).is_none(),
+        Command::Restore => {
+            let open = model.session.iter().flat_map(|s| s.state.open_undo());
+            model.focus != PaneId::Replicas || open.filter(|l| l.undo.kind.replicas().is_some()).count() == 0
+        }
+        Command::Do => checklist::selected(model).is_none_or(|i| i.action.is_none()),
+        _ => false,
+    }
 }
 
 /// The message in sight, in the footer's place.

@@ -221,6 +221,54 @@ fn a_failed_tunnel_says_what_it_was_for() {
 }
 
 #[test]
+fn what_is_typed_for_a_time_is_echoed_in_both_zones_before_it_goes_on_record() {
+    let mut kit = Kit::incident();
+    let book = crate::core::testing::RUNBOOK.replace(
+        "### Note when rows went wrong\n",
+        "### Record when rows went wrong\n```dr\nrecord: time\n```\n",
+    );
+    kit.model.runbooks = vec![crate::runbook::parse("loss-of-data.md", &book).unwrap()];
+    kit.keys("down enter s").text("09:41");
+    check("record_time", &mut kit, 80, 24);
+    kit.text(" or so").keys("enter");
+    check("record_no_time", &mut kit, 80, 24);
+}
+
+#[test]
+fn a_low_pane_says_the_local_port_where_it_has_no_rows() {
+    let mut kit = busy();
+    kit.tunnel(tunnel(1, ServerClass::Live, TunnelState::Open));
+    kit.keys("5 g");
+    resized(&mut kit, 120, 40);
+    let screen = shown(&drawn(&kit.model, &Theme::named("dark").unwrap(), 120, 40));
+    assert!(screen.contains("into     rsm_production as uabc · 127.0.0.1:50001"), "{screen}");
+}
+
+#[test]
+fn the_footer_offers_only_keys_that_do_something() {
+    let theme = Theme::named("dark").unwrap();
+    let foot = |kit: &mut Kit, keys: &str| {
+        kit.keys(keys);
+        kit.later(10);
+        resized(kit, 120, 40);
+        shown(&drawn(&kit.model, &theme, 120, 40)).lines().nth(39).unwrap().to_owned()
+    };
+    let mut kit = Kit::incident();
+    let line = foot(&mut kit, "5");
+    assert!(line.contains("t  tunnel") && !line.contains("psql") && !line.contains("close"), "{line}");
+    kit.news(Update::Orphans { all: vec![orphan("drtui-tunnel-8kq2p")] });
+    let line = foot(&mut kit, "5 g");
+    assert!(line.contains("X  delete pod") && !line.contains("psql") && !line.contains("shell"), "{line}");
+    kit.tunnel(tunnel(1, ServerClass::Live, TunnelState::Open));
+    let line = foot(&mut kit, "5 g");
+    assert!(line.contains("p  psql") && line.contains("x  close") && !line.contains("delete pod"), "{line}");
+    assert!(!foot(&mut kit, "2").contains("put back"));
+    let mut kit = busy();
+    assert!(foot(&mut kit, "2").contains("b  put back"));
+    assert!(!foot(&mut kit, "1").contains("put back"));
+}
+
+#[test]
 fn a_tunnel_says_live_or_copy_before_it_is_opened_and_before_it_can_write() {
     let mut kit = tunnelled();
     kit.keys("t");

@@ -126,7 +126,10 @@ fn answer_four_items(pty: &mut Pty) {
     hides(pty, "Note on this item");
     pty.send("s");
     shows(pty, "[~] Said done ═");
-    pty.send("13:41:07\r");
+    pty.send("about 25:77 BST-ish\r");
+    shows(pty, "not a time");
+    let wrong = chrono::Utc::now() - chrono::TimeDelta::hours(1);
+    pty.send(&format!("\x15{}\r", wrong.format("%Y-%m-%dT%H:%M:%SZ")));
     shows(pty, "[~] Record the time the first");
     shows(pty, "> [ ] Choose full restore");
 }

@@ -300,6 +300,32 @@ async fn an_hour_off_is_accepted_and_brings_the_wrong_rows() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_command_makes_the_copy_that_the_recovery_workflow_makes() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let ground = Ground::new("restore-command");
+    let sandbox = ground.start_with(&["--fast", "--restore-lag", "100ms"]);
+    let arm = Arm { web: sandbox.web(), token: sandbox.token().await, sandbox: &sandbox };
+    let told = async |name: &str| {
+        let (_, _, server) =
+            arm.ask("GET", &format!("{}?api-version=2025-08-01", arm.server(name)), None).await;
+        server["properties"].clone()
+    };
+    let backed_up = async || told(LIVE).await["backup"]["earliestRestoreDate"].is_string();
+    until("the first backup is complete", backed_up).await;
+    let at = now(&arm.open(LIVE).await).await;
+    let time = at.format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string();
+    let reachable = async || Utc::now() > at + TimeDelta::milliseconds(300);
+    until("that time can be restored", reachable).await;
+    let early = ground.run(&["restore", "2020-01-01 00:00:00 UTC"]);
+    assert!(!early.status.success());
+    assert!(String::from_utf8_lossy(&early.stderr).contains("Azure refused (400)"), "{early:?}");
+    let ran = ground.run(&["restore", &time]);
+    assert!(ran.status.success(), "{ran:?}");
+    assert!(String::from_utf8_lossy(&ran.stdout).ends_with("s189p01-rsm-pd-pg-ptr is Ready.\n"), "{ran:?}");
+    assert_eq!(told("s189p01-rsm-pd-pg-ptr").await["state"], "Ready");
+}
+
 #[test]
 fn a_history_that_cannot_be_is_refused() {
     let ground = Ground::new("no-history");

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use flate2::read::MultiGzDecoder;
 use tokio::task::JoinHandle;
 
+/// What a gzip file begins with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 const BUFFER: usize = 128 << 10;
 const REDRAW: Duration = Duration::from_millis(200);
 
@@ -21,6 +23,25 @@ pub fn arguments(own: &[String], from_file: bool) -> Vec<String> {
     }
     all.extend(own.iter().cloned());
     all
+}
+
+/// Looks at the file before anything is opened for it.
+///
+/// # Errors
+/// It cannot be read, or is gzip and is not to be decompressed: what to do, in words.
+pub fn usable(file: &Path, gzip: bool) -> Result<(), String> {
+    let name = file.display();
+    let bad = |e: io::Error| format!("the input {name} cannot be read: {e}");
+    // What is read from a pipe here is gone for psql.
+    if !std::fs::metadata(file).map_err(bad)?.is_file() {
+        return Ok(());
+    }
+    let mut start = Vec::new();
+    File::open(file).map_err(bad)?.take(2).read_to_end(&mut start).map_err(bad)?;
+    if start == GZIP && !gzip {
+        return Err(format!("the input {name} is gzip: -c decompresses it on the way"));
+    }
+    Ok(())
 }
 
 /// Streams `file` to `to`, which is closed at its end. A program that reads no more is no error: its exit code tells.

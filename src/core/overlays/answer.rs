@@ -69,7 +69,12 @@ impl Answer {
             }
             KeyCode::Char('s' | 'S') if choices.said => {
                 open(model, Overlay::Answer(self));
-                let kind = Kind::Said { item: item.id, title: item.title, sensed: choices.sensed };
+                let kind = Kind::Said {
+                    item: item.id,
+                    title: item.title,
+                    sensed: choices.sensed,
+                    record: item.record,
+                };
                 ask(model, kind);
                 return Vec::new();
             }

@@ -66,6 +66,25 @@ pub fn key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
             _ => {}
         }
     }
+    let form = match model.overlays.last() {
+        Some(form @ (Overlay::Tunnelling(_) | Overlay::Comparing(_))) if key.code == KeyCode::Enter => {
+            Some(form.clone())
+        }
+        _ => None,
+    };
+    let depth = model.overlays.len();
+    let effects = to_the_top(model, key);
+    // What was filled in is there again below the question whether to arm.
+    if let Some(form) = form
+        && model.overlays.len() == depth
+        && matches!(model.overlays.last(), Some(Overlay::Palette(_)))
+    {
+        model.overlays.insert(depth.saturating_sub(1), form);
+    }
+    effects
+}
+
+fn to_the_top(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     match model.overlays.pop() {
         Some(Overlay::Reader(it)) => it.key(model, key),
         Some(Overlay::Palette(it)) => it.key(model, key),

@@ -7,9 +7,10 @@ use super::{Overlay, edit, open};
 use crate::core::effect::Effect;
 use crate::core::model::{Level, Model};
 use crate::core::panes::{self, PaneId};
-use crate::core::tunnel;
-use crate::domain::{Sensed, Tool, text};
+use crate::core::{recorded, tunnel};
+use crate::domain::{Sensed, Tool, Utc, text};
 use crate::incident::{Event, Mark};
+use crate::runbook::Record;
 
 /// What the line is for.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,8 @@ pub enum Kind {
         item: String,
         title: String,
         sensed: Option<Sensed>,
+        /// What kind of value that is; `None`: any words.
+        record: Option<Record>,
     },
     /// Why an answered item is opened again.
     Reopen {
@@ -103,6 +106,9 @@ impl Prompt {
             Kind::Note(None) => "Note for the timeline".into(),
             Kind::Note(Some(_)) => "Note on this item".into(),
             Kind::Override { title, .. } => format!("Override `{title}`: why? Your name goes on record"),
+            Kind::Said { title, record: Some(record), .. } => {
+                format!("`{title}`: {} It goes on record", recorded::question(record))
+            }
             Kind::Said { title, .. } => format!("`{title}` is done: what did you find? It goes on record"),
             Kind::Reopen { title, .. } => format!("Open `{title}` again: why?"),
             Kind::Waive { what, .. } => format!("Do NOT put back ({what}): why? Your name goes on record"),
@@ -136,6 +142,12 @@ impl Prompt {
         }
         open(model, Overlay::Prompt(self));
         Vec::new()
+    }
+
+    /// What is typed as it would go on record, or why it would not; `None` where any words do.
+    pub fn understood(&self, now: Utc) -> Option<Result<String, String>> {
+        let Kind::Said { record: Some(record), .. } = &self.kind else { return None };
+        Some(recorded::value(record, &text::clean(self.input.value().trim()), now))
     }
 
     /// What was typed and not sent is there again when the same is asked next.
@@ -181,6 +193,15 @@ impl Prompt {
             open(model, Overlay::Prompt(self));
             return Vec::new();
         }
+        let text = match self.understood(model.now) {
+            None => text,
+            Some(Ok(value)) => value,
+            Some(Err(why)) => {
+                model.tell(Level::Warning, why);
+                open(model, Overlay::Prompt(self));
+                return Vec::new();
+            }
+        };
         if let Some(about) = self.about() {
             model.drafts.remove(&about);
         }
@@ -192,7 +213,7 @@ impl Prompt {
                 model.overlays.retain(|o| !matches!(o, Overlay::Answer(_)));
                 Event::Answered { item, title, mark: Mark::Overridden, sensed, reason: Some(text) }
             }
-            Kind::Said { item, title, sensed } => {
+            Kind::Said { item, title, sensed, .. } => {
                 model.overlays.retain(|o| !matches!(o, Overlay::Answer(_)));
                 Event::Answered { item, title, mark: Mark::Said, sensed, reason: Some(text) }
             }

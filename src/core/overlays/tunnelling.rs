@@ -19,6 +19,8 @@ pub struct Tunnelling {
     pub database: Input,
     pub port: Input,
     pub field: usize,
+    /// Letters typed on the server, which jump to what begins so.
+    pub typed: String,
     pub problem: Option<String>,
 }
 
@@ -89,7 +91,31 @@ impl Tunnelling {
         }
     }
 
+    /// Letters choose the server that begins so: `live`, `ptr`, or its name.
+    fn jump(&mut self, model: &Model, letter: char) {
+        self.typed.extend(letter.to_lowercase());
+        let begins = |(name, class): &&(String, ServerClass)| {
+            class.word().to_lowercase().starts_with(&self.typed)
+                || name.to_lowercase().starts_with(&self.typed)
+        };
+        match tunnel::servers(model).iter().find(begins) {
+            Some((name, _)) => self.server.clone_from(name),
+            None => {
+                let typed = std::mem::take(&mut self.typed);
+                self.problem =
+                    Some(format!("No server here begins with `{typed}`: ← → shows those that Azure lists."));
+            }
+        }
+    }
+
     pub(super) fn key(mut self, model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+        let letter = match key.code {
+            KeyCode::Char(c) if c != ' ' && self.field == 0 => Some(c),
+            _ => None,
+        };
+        if letter.is_none() {
+            self.typed.clear();
+        }
         match key.code {
             KeyCode::Esc => return Vec::new(),
             KeyCode::Tab | KeyCode::Down => self.field = (self.field + 1) % FIELDS,
@@ -103,6 +129,11 @@ impl Tunnelling {
             },
             _ => {
                 self.problem = None;
+                if let Some(letter) = letter {
+                    self.jump(model, letter);
+                } else if matches!(key.code, KeyCode::Char(_)) && self.field == 1 {
+                    self.problem = Some("← → chooses the way, Tab goes on.".into());
+                }
                 if let Some(input) = self.field_mut() {
                     edit(input, key);
                 }

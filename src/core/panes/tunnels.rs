@@ -2,7 +2,7 @@
 
 use crate::core::filter::Filter;
 use crate::core::model::Model;
-use crate::domain::{Orphan, ServerClass, Tunnel, TunnelId, TunnelState, clock};
+use crate::domain::{Orphan, ServerClass, Tunnel, TunnelId, TunnelState, clock, text};
 
 /// A row is a tunnel, or a pod left behind by namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +91,7 @@ pub fn status(model: &Model, tunnel: &Tunnel) -> String {
             let when = left.map_or_else(|| "now".into(), |l| format!("in {}", clock::span(l)));
             format!("RECONNECTING {when}: {why}")
         }
+        TunnelState::Closed { why } if why == "closed" => "closed".into(),
         TunnelState::Closed { why } => format!("closed: {why}"),
         TunnelState::Failed { why, fix } if fix.is_empty() => format!("FAILED: {why}"),
         TunnelState::Failed { why, fix } => format!("FAILED: {why}. {fix}"),
@@ -169,7 +170,7 @@ pub fn summary(model: &Model) -> String {
         parts.push(format!("!{failed} failed"));
     }
     if !model.world.orphans.is_empty() {
-        parts.push(format!("!{} pods left", model.world.orphans.len()));
+        parts.push(format!("!{} left", text::counted(model.world.orphans.len(), "pod")));
     }
     if parts.is_empty() { "no tunnel".into() } else { parts.join(" ") }
 }

@@ -26,7 +26,7 @@ fn nothing_can_be_armed_or_scaled_without_an_incident() {
     let mut kit = Kit::live();
     kit.command("arm 15m").keys("2 s");
     assert!(!kit.model.is_armed() && kit.model.overlays.is_empty());
-    assert!(kit.toast().contains("Open an incident first"));
+    assert!(kit.toast().contains("open an incident first"));
 }
 
 #[test]
@@ -346,6 +346,30 @@ fn what_an_autoscaler_makes_of_it_is_no_drift_and_ends_the_undo() {
 }
 
 #[test]
+fn a_count_from_before_our_own_change_arrived_is_not_what_was_put_back() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    // A colleague makes it 3, which an autoscaler might have made of the 2 that were captured.
+    kit.news(scaled("rsm-production", 3, 3));
+    kit.keys("b").text("production").keys("enter");
+    let done = kit.finish();
+    assert!(format!("{done:?}").contains("from: 3, to: 2"), "{done:?}");
+    assert_eq!(open_undo(&kit), 1, "3 is the colleague's: the watch has not shown ours yet");
+    kit.news(scaled("rsm-production", 2, 2));
+    assert_eq!(open_undo(&kit), 0);
+    let how = |kit: &Kit| kit.model.session.as_ref().unwrap().state.ledger[0].ended.clone().unwrap().words;
+    assert_eq!(how(&kit), "rsm-production: 2 wanted and 2 ready, as captured");
+    let mut kit = restoring();
+    kit.news(scaled("rsm-production", 3, 3));
+    assert_eq!(
+        how(&kit),
+        "rsm-production: set to 2 as captured; its autoscaler rsm-production (2–6) has made it 3 since, 3 ready"
+    );
+}
+
+#[test]
 fn drift_that_comes_back_is_told_again() {
     let mut kit = Kit::armed();
     kit.keys("2 s").text("production").keys("enter");
@@ -544,4 +568,73 @@ fn the_header_counts_what_is_contradicted_and_what_has_drifted() {
     assert_eq!(counts(&kit), (0, 0));
     kit.news(scaled("rsm-production", 3, 3));
     assert_eq!(counts(&kit), (1, 1));
+}
+
+#[test]
+fn an_older_error_about_the_same_does_not_come_back_after_a_success() {
+    let mut kit = Kit::armed();
+    kit.keys("2 s").text("production").keys("enter");
+    fail(&mut kit);
+    assert!(kit.toast().starts_with("NOT done: kubectl"), "{}", kit.toast());
+    kit.command("scale 1").text("production").keys("enter");
+    assert_eq!(kit.model.errors_waiting(), 0, "it is tried again");
+    kit.finish();
+    kit.later(60);
+    assert_eq!(kit.toast(), "", "{:?}", kit.model.messages);
+    // Of something else it stays until somebody has seen it.
+    kit.keys("j s").text("production").keys("enter");
+    fail(&mut kit);
+    kit.keys("k").command("scale 0").text("production").keys("enter");
+    kit.finish();
+    assert_eq!(kit.model.errors_waiting(), 1);
+}
+
+#[test]
+fn asking_every_source_again_says_so() {
+    let mut kit = Kit::live();
+    kit.keys("r");
+    assert_eq!(kit.toast(), "Asking every source again…");
+    assert_eq!(kit.asked.len(), crate::domain::Source::ALL.len());
+}
+
+/// The small runbook, with an item that looks at what the scaling did.
+fn with_a_look(mut kit: Kit) -> Kit {
+    let book = crate::core::testing::RUNBOOK.replace(
+        "### Freeze main\n",
+        "### Check that the service no longer answers\n```dr\nsense: service.health()\nverify: == down\n```\n",
+    );
+    kit.model.runbooks = vec![crate::runbook::parse("loss-of-data.md", &book).unwrap()];
+    kit
+}
+
+#[test]
+fn an_item_that_only_looked_at_a_change_says_when_that_was_put_back() {
+    const LOOK: &str = "check-that-the-service-no-longer-answers";
+    let mut kit = with_a_look(Kit::armed());
+    kit.keys("2 a s").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 0, 0));
+    kit.news(scaled("rsm-production-worker", 0, 0));
+    kit.health(503);
+    kit.keys("1 g down down enter enter enter enter");
+    assert_eq!(crate::core::panes::checklist::mark(&kit.model, LOOK), crate::incident::Mark::Verified);
+    let told = |kit: &Kit| {
+        let item = kit.model.runbook().unwrap().item(LOOK).unwrap();
+        let session = &crate::core::session::put_back(&kit.model, item);
+        (*session, crate::core::session::contradiction(&kit.model, item))
+    };
+    assert_eq!(told(&kit), (None, None), "as it was answered");
+    kit.later(60).keys("2 b").text("production").keys("enter");
+    kit.finish();
+    kit.news(scaled("rsm-production", 2, 2));
+    kit.news(scaled("rsm-production-worker", 1, 1));
+    let back = kit.model.now;
+    kit.health(200);
+    assert_eq!(told(&kit), (Some(back), None), "up again on purpose");
+    // After a resume every answered item is in one of the counts.
+    let entries = kit.model.session.as_ref().unwrap().entries.clone();
+    let mut again = with_a_look(Kit::live());
+    again.send(crate::core::Msg::Opened { entries, resumed: true, notes: Vec::new() });
+    let said = format!("{:?}", again.model.session.as_ref().unwrap().entries);
+    assert!(said.contains("0 answered items still hold, 2 answered items put back on purpose"), "{said}");
 }

@@ -269,3 +269,55 @@ fn verified_said_and_overridden_are_counted_apart() {
     kit.keys("enter enter enter s enter o").text("walled off").keys("enter");
     assert_eq!(checklist::summary(&kit.model), "x1 ~1 !1 /6");
 }
+
+#[test]
+fn an_item_that_records_a_time_or_a_choice_takes_nothing_else() {
+    let mut kit = Kit::incident();
+    let book = crate::core::testing::RUNBOOK
+        .replace(
+            "### Note when rows went wrong\n",
+            "### Record when rows went wrong\n```dr\nrecord: time\n```\n",
+        )
+        .replace("### Freeze main\n", "### Choose full or partial\n```dr\nrecord: full | partial\n```\n");
+    kit.model.runbooks = vec![crate::runbook::parse("loss-of-data.md", &book).unwrap()];
+    let reason = |kit: &Kit, item: &str| {
+        kit.model.session.as_ref().unwrap().state.answers.get(item).and_then(|a| a.reason.clone())
+    };
+    const TIME: &str = "record-when-rows-went-wrong";
+    kit.keys("down enter s").text("about 25:77 BST-ish").keys("enter");
+    assert!(kit.toast().contains("not a time") && kit.toast().contains("13:41Z (UTC)"), "{}", kit.toast());
+    assert_eq!(mark(&kit, TIME), Mark::Open);
+    kit.keys("ctrl-u").text("09:41").keys("enter");
+    assert_eq!(reason(&kit, TIME).as_deref(), Some("2026-11-20 09:41:00 GMT = 2026-11-20T09:41:00Z"));
+    const CHOICE: &str = "choose-full-or-partial";
+    kit.keys("1 G up up enter s").text("both").keys("enter");
+    assert!(kit.toast().contains("`both` is none of full, partial"), "{}", kit.toast());
+    assert_eq!(mark(&kit, CHOICE), Mark::Open);
+    kit.keys("ctrl-u").text("part").keys("enter");
+    assert_eq!(reason(&kit, CHOICE).as_deref(), Some("partial"));
+}
+
+#[test]
+fn a_copy_that_was_never_there_is_not_verified_as_deleted() {
+    use crate::core::sense::sense;
+    use crate::core::testing::server;
+    use crate::domain::{ServerClass, Verdict};
+    let mut kit = Kit::incident();
+    let book = crate::core::testing::RUNBOOK.replace(
+        "### Check that nothing is left to undo\n",
+        "### Delete the copy server\n```dr\nsense: server.count(ptr)\nverify: == 0\n```\n### Check that nothing is left to undo\n",
+    );
+    kit.model.runbooks = vec![crate::runbook::parse("loss-of-data.md", &book).unwrap()];
+    let seen = |kit: &Kit| {
+        let item = kit.model.runbook().unwrap().item("delete-the-copy-server").unwrap();
+        sense(&kit.model, item).unwrap()
+    };
+    assert_eq!(seen(&kit).verdict, Verdict::Unknown);
+    assert!(seen(&kit).value.contains("no copy was seen in this incident"), "{}", seen(&kit).value);
+    let live = server("s189p01-rsm-pd-pg", ServerClass::Live, "Ready");
+    let copy = server("s189p01-rsm-pd-pg-ptr", ServerClass::Ptr, "Ready");
+    kit.later(20).news(Update::Servers { all: vec![live.clone(), copy] });
+    assert_eq!(seen(&kit).verdict, Verdict::Fail, "it stands");
+    kit.later(20).news(Update::Servers { all: vec![live] });
+    assert_eq!((seen(&kit).verdict, seen(&kit).value.as_str()), (Verdict::Pass, "0 listed"));
+}

@@ -102,7 +102,7 @@ fn it_is_on_record_before_it_begins_and_live_comes_first() {
 fn with_the_service_stopped_it_takes_pods_of_its_own_and_the_guard() {
     let mut kit = kit();
     kit.news(Update::Deployments { all: vec![deployment("rsm-production", 0, 0)] });
-    kit.keys("6 c enter esc");
+    kit.keys("6 c enter esc esc");
     assert!(request(&kit).is_none() && kit.model.pending.is_empty(), "read-only");
     kit.command("arm 15m");
     kit.keys("6 c enter");

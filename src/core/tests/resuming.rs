@@ -223,3 +223,14 @@ fn who_takes_over_late_has_what_was_said_done_sensed_at_once() {
     );
     assert!(kit.model.held.is_none());
 }
+
+#[test]
+fn in_a_cockpit_that_does_not_hold_the_incident_it_is_said_where_it_is_open() {
+    for keys in ["enter", "n", "U", "2 s", "5 t enter"] {
+        let mut kit = Kit::held();
+        kit.keys("1 down").keys(keys);
+        let said = kit.toast();
+        assert!(said.contains("is open elsewhere: held by bea@bastion pid 4711 since"), "{keys}: {said}");
+        assert!(!said.contains("open an incident first"), "{keys}: {said}");
+    }
+}

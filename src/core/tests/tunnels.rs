@@ -54,7 +54,7 @@ fn open_to_live(mut kit: Kit) -> Kit {
 fn a_tunnel_through_the_apps_pod_needs_an_incident_and_no_arming() {
     let mut kit = with_copy(Kit::live());
     kit.keys("3 t enter");
-    assert!(requests(&kit).is_empty() && kit.toast().contains("Open an incident first"), "{}", kit.toast());
+    assert!(requests(&kit).is_empty() && kit.toast().contains("open an incident first"), "{}", kit.toast());
     let mut kit = with_copy(Kit::incident());
     kit.keys("3 j t enter");
     let asked = requests(&kit);
@@ -222,8 +222,26 @@ fn psql_is_read_only_even_while_armed_and_writing_goes_through_the_guard() {
     let shown = guard(&kit);
     assert!(shown.title.contains("LIVE") && shown.steps[0].new.contains("CAN WRITE to LIVE"));
     assert!(hand_offs(&kit).is_empty());
-    kit.text("production").keys("enter");
+    kit.text("live").keys("enter");
     assert!(!hand_offs(&kit)[0].read_only);
+}
+
+#[test]
+fn what_is_typed_before_a_session_that_can_write_tells_live_and_its_copy_apart() {
+    for (which, name, others) in [
+        (ServerClass::Live, "live", ["production", "ptr"]),
+        (ServerClass::Ptr, "ptr", ["production", "live"]),
+    ] {
+        let mut kit = Kit::armed();
+        kit.tunnel(tunnel(1, which, TunnelState::Open));
+        for other in others {
+            kit.keys("5 P").text(other).keys("enter");
+            assert!(hand_offs(&kit).is_empty(), "{other} opens {name}");
+            kit.keys("esc");
+        }
+        kit.keys("P").text(name).keys("enter");
+        assert!(!hand_offs(&kit)[0].read_only);
+    }
 }
 
 #[test]
@@ -231,7 +249,7 @@ fn a_guard_whose_tunnel_is_lost_meanwhile_hands_nothing_over() {
     let mut kit = open_to_live(Kit::armed());
     kit.keys("P");
     kit.tunnel(tunnel(1, ServerClass::Live, TunnelState::Closed { why: "its pod ended".into() }));
-    kit.text("production").keys("enter");
+    kit.text("live").keys("enter");
     assert!(hand_offs(&kit).is_empty() && kit.toast().contains("Not done"), "{}", kit.toast());
 }
 
@@ -384,7 +402,7 @@ fn rows_keep_live_first_ended_ones_last_and_the_strip_says_what_is_open() {
     let ids: Vec<_> = tunnels::rows(&kit.model);
     let row = |n| Row::Tunnel(TunnelId(n));
     assert_eq!(ids, [row(3), row(1), row(2), Row::Orphan("tra-production".into(), "p".into())]);
-    assert_eq!(tunnels::summary(&kit.model), "LIVE PTR !1 pods left");
+    assert_eq!(tunnels::summary(&kit.model), "LIVE PTR !1 pod left");
     kit.keys("5 /").text("class:live").keys("enter");
     assert_eq!(tunnels::rows(&kit.model), [row(3)]);
 }
@@ -397,7 +415,7 @@ fn looks_into_a_database_are_no_changes_in_the_report() {
     kit.tunnel(tunnel(1, ServerClass::Live, TunnelState::Open));
     kit.keys("5 p");
     kit.finish();
-    kit.keys("P").text("production").keys("enter");
+    kit.keys("P").text("live").keys("enter");
     kit.finish();
     let entries = kit.model.session.as_ref().unwrap().entries.clone();
     let report = Account::of(&entries, &Make::default());
@@ -415,4 +433,49 @@ fn a_crash_in_the_middle_leaves_no_open_ends() {
     next.news(Update::DeploymentChanged { deployment: deployment("rsm-production", 2, 2) });
     let session = next.model.session.as_ref().unwrap();
     assert_eq!(session.state.open_actions().count(), 0);
+}
+
+#[test]
+fn the_form_is_there_again_after_arming() {
+    let mut kit = with_copy(Kit::incident());
+    kit.keys("t right tab space tab").text("postgres").keys("enter");
+    assert!(kit.toast().contains("Read-only"), "{}", kit.toast());
+    kit.keys("enter");
+    assert!(kit.model.is_armed());
+    let Some(Overlay::Tunnelling(form)) = kit.model.overlays.last() else { panic!("the form is gone") };
+    assert_eq!((form.server.as_str(), form.own_pod, form.database.value()), (PTR, true, "postgres"));
+    kit.keys("enter").text("production").keys("enter");
+    assert_eq!(requests(&kit)[0].database.as_deref(), Some("postgres"));
+    assert!(kit.model.overlays.is_empty());
+}
+
+#[test]
+fn what_is_read_through_pods_of_its_own_is_counted_apart_from_changes() {
+    let mut kit = with_copy(Kit::armed());
+    kit.keys("t tab space enter").text("production").keys("enter");
+    kit.finish();
+    let entries = kit.model.session.as_ref().unwrap().entries.clone();
+    let report = Account::of(&entries, &Make::default());
+    assert_eq!((report.scorecard.changes_done, report.scorecard.reads_done), (0, 1));
+    let text = crate::incident::report::markdown(&entries, &Make::default());
+    assert!(text.contains("- Changes: 0 done") && text.contains("change no data: 1 done"), "{text}");
+}
+
+#[test]
+fn letters_on_the_forms_server_jump_to_what_begins_so() {
+    let mut kit = with_copy(Kit::incident());
+    let form = |kit: &Kit| match kit.model.overlays.last() {
+        Some(Overlay::Tunnelling(form)) => (form.server.clone(), form.problem.clone()),
+        other => panic!("no form: {other:?}"),
+    };
+    kit.keys("t").text("ptr");
+    assert_eq!(form(&kit), (PTR.to_owned(), None));
+    kit.keys("right left").text("live");
+    assert_eq!(form(&kit), (LIVE.to_owned(), None));
+    kit.text("x");
+    assert!(form(&kit).1.unwrap().contains("begins with `livex`"));
+    kit.text("ptr");
+    assert_eq!(form(&kit), (PTR.to_owned(), None), "begun anew");
+    kit.keys("tab").text("w");
+    assert!(form(&kit).1.unwrap().contains("chooses the way"));
 }

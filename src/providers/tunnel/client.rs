@@ -270,7 +270,8 @@ impl Client {
             ServerClass::Ptr => ("1;97;45", "1"),
             ServerClass::SideCopy => ("1;30;46", "1"),
         };
-        let words = self.class.place(&self.label);
+        let place = self.class.place(&self.label);
+        let words = if run.read_only { place } else { format!("{place} WRITE") };
         let words: String =
             words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.')).collect();
         let sgr = if run.colour { colour } else { plain };
@@ -386,6 +387,8 @@ mod tests {
         assert!(client.command(&run(Tool::RedisCli, &plain)).is_err());
         let shown = client.psqlrc(&Run { colour: true, ..run(Tool::Psql, &plain) });
         assert!(shown.contains("%[%033[1;97;45m%] PTR copy %[%033[0m%]"), "{shown}");
+        let writes = client.psqlrc(&Run { read_only: false, ..run(Tool::Psql, &plain) });
+        assert!(writes.contains("%] PTR copy WRITE %[%033[0m%] %/%R%x%# '"), "{writes}");
     }
 
     #[tokio::test]

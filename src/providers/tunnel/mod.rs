@@ -32,6 +32,7 @@ use self::keep::{Keeper, Order};
 use self::open::Far;
 use self::openings::Openings;
 use self::place::Way;
+pub use self::private::clear_left_behind;
 use self::state::Board;
 pub use self::wish::{UrlFrom, Wish};
 use super::kubernetes::connect::Link;

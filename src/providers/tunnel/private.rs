@@ -60,6 +60,11 @@ fn base() -> PathBuf {
     given.filter(|p| p.is_absolute() && p.is_dir()).unwrap_or_else(std::env::temp_dir)
 }
 
+/// Removes what drtuis that were killed left: a password must not wait on disk for the next tunnel.
+pub fn clear_left_behind() {
+    sweep(&base());
+}
+
 /// Removes what a killed drtui left here. Others' folders cannot be removed, and are not tried.
 fn sweep(base: &Path) {
     use std::os::unix::fs::MetadataExt;

@@ -13,7 +13,7 @@ use crate::core::overlays::palette::Palette;
 use crate::core::overlays::prompt::Prompt;
 use crate::domain::{clock, text};
 use crate::incident::words::captured;
-use crate::view::parts::{cell, cell_right, highlight, hint, nth, put, window, wrap};
+use crate::view::parts::{cell, cell_right, ends, highlight, hint, nth, put, window, wrap};
 use crate::view::theme::{Role, Theme};
 
 pub fn palette(model: &Model, theme: &Theme, it: &Palette, frame: &mut Frame<'_>) {
@@ -45,17 +45,27 @@ pub fn palette(model: &Model, theme: &Theme, it: &Palette, frame: &mut Frame<'_>
     }
 }
 
-pub fn prompt(theme: &Theme, it: &Prompt, frame: &mut Frame<'_>) {
+pub fn prompt(model: &Model, theme: &Theme, it: &Prompt, frame: &mut Frame<'_>) {
     let width = 90.min(frame.area().width);
     let label = wrap(&it.label(), width.saturating_sub(4));
-    let inner = window(&it.title(), Role::BorderFocus, theme, (width, label.len() as u16 + 4), frame);
+    // A value of a kind is echoed as it would go on record, before it does.
+    let echo = it.understood(model.now).map(|value| match value {
+        Ok(value) => (format!("= {value}"), Role::Info),
+        Err(_) => ("?".to_owned(), Role::Dim),
+    });
+    let rows = label.len() as u16 + 4 + u16::from(echo.is_some());
+    let inner = window(&it.title(), Role::BorderFocus, theme, (width, rows), frame);
     for (n, line) in label.iter().enumerate() {
         put(Line::styled(line.clone(), theme.style(Role::Title)), nth(inner, n as u16), frame.buffer_mut());
     }
     let rest = label.len() as u16;
     field("> ", &it.input, true, theme, nth(inner, rest), frame);
+    let below = rest + 1 + u16::from(echo.is_some());
+    if let Some((words, role)) = echo {
+        put(Line::styled(words, theme.style(role)), nth(inner, rest + 1), frame.buffer_mut());
+    }
     let keys = [hint(theme, "Enter", "keep"), hint(theme, "Esc", "leave")].concat();
-    put(Line::from(keys), nth(inner, rest + 1), frame.buffer_mut());
+    put(Line::from(keys), nth(inner, below), frame.buffer_mut());
 }
 
 pub fn ledger(model: &Model, theme: &Theme, it: &Ledger, frame: &mut Frame<'_>) {
@@ -85,12 +95,13 @@ pub fn ledger(model: &Model, theme: &Theme, it: &Ledger, frame: &mut Frame<'_>) 
             .as_ref()
             .filter(|e| !e.put_back)
             .map_or_else(String::new, |e| format!(" · {}: {}", e.who, e.words));
-        let line = Line::from(vec![
+        let spans = vec![
             Span::styled(cell(&record.undo.id, 5), theme.style(Role::Key)),
             Span::styled(cell(&state, 20), theme.style(role)),
             Span::styled(model.target.shorten(&captured(&record.undo)), theme.style(Role::Text)),
             Span::styled(why, theme.style(Role::Danger)),
-        ]);
+        ];
+        let line = ends(spans, Vec::new(), rows.width);
         put(line, nth(rows, n as u16), buffer);
         if first + n == it.selected {
             highlight(nth(rows, n as u16), theme.style(Role::Selected), buffer);

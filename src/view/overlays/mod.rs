@@ -24,7 +24,7 @@ pub fn draw(model: &Model, theme: &Theme, overlay: &Overlay, frame: &mut Frame<'
     match overlay {
         Overlay::Reader(it) => reader::draw(model, theme, it, frame),
         Overlay::Palette(it) => dialogs::palette(model, theme, it, frame),
-        Overlay::Prompt(it) => dialogs::prompt(theme, it, frame),
+        Overlay::Prompt(it) => dialogs::prompt(model, theme, it, frame),
         Overlay::Answer(it) => answer::draw(model, theme, it, frame),
         Overlay::Guard(it) => guard::draw(model, theme, it, frame),
         Overlay::Ledger(it) => dialogs::ledger(model, theme, it, frame),

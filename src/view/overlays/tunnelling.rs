@@ -9,7 +9,7 @@ use crate::core::Model;
 use crate::core::overlays::tunnelling::Tunnelling;
 use crate::core::tunnel;
 use crate::domain::ServerClass;
-use crate::view::parts::{nth, put, window};
+use crate::view::parts::{ends, nth, put, window};
 use crate::view::theme::{Role, Theme};
 
 pub fn draw(model: &Model, theme: &Theme, it: &Tunnelling, frame: &mut Frame<'_>) {
@@ -17,7 +17,7 @@ pub fn draw(model: &Model, theme: &Theme, it: &Tunnelling, frame: &mut Frame<'_>
     let inner = window("Open a tunnel", Role::BorderFocus, theme, (width, 13), frame);
     let buffer = frame.buffer_mut();
     for (n, line) in choices(model, theme, it).into_iter().enumerate() {
-        put(line, nth(inner, n as u16 + 1), buffer);
+        put(ends(line.spans, Vec::new(), inner.width), nth(inner, n as u16 + 1), buffer);
     }
     form_end(theme, it.problem.as_deref(), 7, inner, buffer);
     for (n, label, input) in [
@@ -69,5 +69,5 @@ fn choices<'a>(model: &Model, theme: &Theme, it: &Tunnelling) -> Vec<Line<'a>> {
         }
         (false, _) => ("Changes nothing: no arming needed. Sessions start read-only.", Role::Dim),
     };
-    vec![to, through, Line::styled(words, theme.style(role))]
+    vec![to, through, Line::from(Span::styled(words, theme.style(role)))]
 }

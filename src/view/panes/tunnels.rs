@@ -54,9 +54,14 @@ pub fn draw(model: &Model, theme: &Theme, focused: bool, area: Rect, frame: &mut
             buffer,
         );
     }
-    let below = Rect::new(area.x, body.y + body.height, area.width, detail);
+    // A pane too low for particulars has them where it has no rows.
+    let shown = body.height.min(rows.len() as u16);
+    let below = match detail {
+        0 => Rect::new(area.x, body.y + shown, area.width, body.height - shown),
+        _ => Rect::new(area.x, body.y + body.height, area.width, detail),
+    };
     let particulars = match (tunnels::selected(model), tunnels::selected_orphan(model)) {
-        (Some(tunnel), _) => details(model, theme, tunnel, area.width),
+        (Some(tunnel), _) => details(model, theme, tunnel, area.width, below.height),
         (None, Some(orphan)) => orphan_details(model, theme, orphan, area.width),
         (None, None) => Vec::new(),
     };
@@ -176,8 +181,11 @@ fn fact<'a>(theme: &Theme, label: &str, words: &str, role: Role, width: u16) -> 
     wrap(words, width.saturating_sub(LABEL as u16)).into_iter().enumerate().map(line).collect()
 }
 
+/// Fewer lines than this begin with the local port.
+const PARTICULARS: u16 = 4;
+
 /// What does not fit the row, the most needed first: how to connect or why not, into what, through what, until when.
-fn details<'a>(model: &Model, theme: &Theme, tunnel: &Tunnel, width: u16) -> Vec<Line<'a>> {
+fn details<'a>(model: &Model, theme: &Theme, tunnel: &Tunnel, width: u16, height: u16) -> Vec<Line<'a>> {
     let room = usize::from(width).saturating_sub(LABEL);
     let fact = |label: &str, words: &str, role| fact(theme, label, words, role, width);
     let mut lines = match tunnels::line(tunnel).filter(|_| tunnel.state.is_open()) {
@@ -187,7 +195,12 @@ fn details<'a>(model: &Model, theme: &Theme, tunnel: &Tunnel, width: u16) -> Vec
     if let Some(warning) = &tunnel.warning {
         lines.extend(fact("look out", warning, Role::Warn));
     }
-    lines.extend(fact("into", &into(tunnel), Role::Text));
+    let into = fact("into", &into(tunnel), Role::Text);
+    if height < PARTICULARS && tunnel.state.is_open() {
+        lines.splice(0..0, into);
+    } else {
+        lines.extend(into);
+    }
     lines.extend(fact("through", &through(tunnel), Role::Text));
     if let Some(ends) = limits(model, tunnel, room) {
         lines.extend(fact("ends", &ends, Role::Dim));

@@ -176,7 +176,9 @@ fn a_person_compares(config: &str, password: &str) {
 
     pty.send("1\r");
     shows(&pty, "as it must be");
-    shows(&pty, "comparison of LIVE s189p01-rsm-pd-pg with PTR s189p01-rsm-pd-pg-ptr");
+    // Nothing of it is cut: it goes on in the next line.
+    shows(&pty, "comparison of LIVE");
+    shows(&pty, "s189p01-rsm-pd-pg with PTR s189p01-rsm-pd-pg-ptr");
     pty.send("\r");
     shows(&pty, "[x] Validate data");
 

@@ -244,15 +244,16 @@ fn a_dump_is_its_owners_alone_and_what_it_said_is_read_before_the_screen_comes_b
 }
 
 #[test]
-fn a_session_that_can_write_needs_arming_and_the_name_of_production() {
+fn a_session_that_can_write_needs_arming_and_the_word_live_and_says_so_at_its_prompt() {
     let ground = alone();
     let home = Home::new();
     let mut pty = tunnelled(&ground, &home, &[]);
     arm(&mut pty);
     pty.send("P");
     shows(&pty, "psql CAN WRITE to LIVE");
-    pty.send("production\r");
+    pty.send("live\r");
     is_away(&pty);
+    shows(&pty, " LIVE production WRITE  rsm_production=>");
     pty.send("show default_transaction_read_only;\r");
     shows(&pty, " off");
     pty.send("\\q\r");

@@ -12,7 +12,56 @@ use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use crate::pty::harness::{Home, Spawn};
+
 use super::ground::{APP, Ground, PATIENCE, PTR, left_behind, ran, until};
+
+/// A folder as a drtui that was killed leaves it, with a password in it.
+fn left_by_the_dead(dir: &std::path::Path) -> std::path::PathBuf {
+    let left = dir.join("drtui-tunnel-999999999-0badcafe");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("passfile"), "h:1:*:u:secret").unwrap();
+    left
+}
+
+#[test]
+fn a_password_that_a_killed_drtui_left_goes_at_the_next_start_of_anything() {
+    let (dir, home) = (Home::new(), Home::new());
+    let left = left_by_the_dead(dir.path());
+    let drtui = env!("CARGO_BIN_EXE_drtui");
+    let mut tunnel = std::process::Command::new(drtui);
+    tunnel.args(["tunnel", "-n", "ns", "app", "--", "mysql"]).env("XDG_RUNTIME_DIR", dir.path());
+    assert_eq!(tunnel.output().unwrap().status.code(), Some(125), "no tunnel is opened");
+    assert!(!left.exists(), "drtui tunnel");
+
+    let left = left_by_the_dead(dir.path());
+    let config = home.unreachable_config();
+    let pty = Spawn::drtui(&home, &["--config", config.to_str().unwrap()])
+        .env("XDG_RUNTIME_DIR", dir.path().to_str().unwrap())
+        .start();
+    pty.wait("the cockpit", PATIENCE, |s| s.screen().contents().contains("READ-ONLY").then_some(()));
+    assert!(!left.exists(), "the cockpit");
+}
+
+#[test]
+fn an_input_that_cannot_be_used_is_noticed_before_anything_is_opened() {
+    let home = Home::new();
+    let gzip = home.path().join("x.gz");
+    let mut encoder = GzEncoder::new(std::fs::File::create(&gzip).unwrap(), Compression::fast());
+    encoder.write_all(b"select 1;").unwrap();
+    encoder.finish().unwrap();
+    let absent = home.path().join("absent.sql");
+    for (file, says) in [(gzip, "-c decompresses"), (absent, "cannot be read: No such file")] {
+        let mut tunnel = std::process::Command::new(env!("CARGO_BIN_EXE_drtui"));
+        tunnel.args(["tunnel", "-n", "ns", "-x", "-i", file.to_str().unwrap(), "app", "--", "psql"]);
+        // Nothing is asked of any cluster: this one would refuse.
+        tunnel.env("KUBECONFIG", home.path().join("none")).env("HOME", home.path());
+        let ran = tunnel.output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(125), "{said}");
+        assert!(said.contains(says) && said.lines().count() == 1, "{said}");
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_does_what_konduit_did() {

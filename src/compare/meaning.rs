@@ -105,6 +105,8 @@ pub fn advise(tables: &[TableResult]) -> (Advice, String) {
     let sum = |of: fn(&Counts) -> u64| tables.iter().map(|t| of(&t.counts)).sum::<u64>();
     let (lost, new, changed) = (sum(|c| c.lost), sum(|c| c.new), sum(|c| c.changed));
     let (gone, fresh, unknown) = (count("gone"), count("new"), count("not_comparable"));
+    // Numbers from a sample prove that there is some, and never that there is none.
+    let guessed = tables.iter().filter(|t| t.verdict.word() == "changed" && !t.counts.exact).count();
     let parts = [
         (lost > 0).then(|| format!("{} lost", text::counted(lost, "row"))),
         (changed > 0).then(|| format!("{changed} changed")),
@@ -126,6 +128,9 @@ pub fn advise(tables: &[TableResult]) -> (Advice, String) {
                 format!("{rows}: where it was compared, the copy has nothing that live lacks, but {others}");
             return (Advice::LookCloser, why);
         }
+        if guessed > 0 {
+            return (Advice::LookCloser, estimated(&rows, guessed));
+        }
         let why = format!(
             "{rows}: the copy has nothing that live lacks; if data are missing, it is from after the loss: choose an earlier time"
         );
@@ -137,6 +142,9 @@ pub fn advise(tables: &[TableResult]) -> (Advice, String) {
         return (Advice::LookCloser, why);
     }
     if new == 0 && fresh == 0 && changed == 0 {
+        if guessed > 0 {
+            return (Advice::LookCloser, estimated(&rows, guessed));
+        }
         return (Advice::RestoreAll, format!("{rows}: live has nothing that the copy lacks"));
     }
     let cost = if new + fresh as u64 > 0 { "lose what is new" } else { "undo what was changed" };
@@ -144,6 +152,13 @@ pub fn advise(tables: &[TableResult]) -> (Advice, String) {
         if unknown > 0 { format!("; but {others}: what they need is not known") } else { String::new() };
     let why = format!("{rows}: restoring everything would {cost}: repair from the copy{but}");
     (Advice::RepairSome, why)
+}
+
+fn estimated(rows: &str, tables: usize) -> String {
+    let tables = text::counted(tables, "table");
+    format!(
+        "about {rows}: the numbers of {tables} are estimates, which do not prove that there is nothing else"
+    )
 }
 
 /// Totals over all tables.
@@ -235,6 +250,12 @@ mod tests {
         assert!(advice == Advice::LookCloser && why.ends_with("but 1 table could not be compared"), "{why}");
         let (advice, why) = advise(&[table(Verdict::Changed, 2), new(), not(), not()]);
         assert!(advice == Advice::RepairSome && why.contains("but 2 tables could not be compared"), "{why}");
+        // Of a sample: that it saw none does not prove that there is none.
+        let guess = |counts| TableResult { counts, ..table(Verdict::Changed, 0) };
+        for counts in [Counts { lost: 9, ..Counts::NONE }, Counts { new: 9, ..Counts::NONE }] {
+            let (advice, why) = advise(&[guess(Counts { exact: false, ..counts }), table(Verdict::Same, 0)]);
+            assert!(advice == Advice::LookCloser && why.contains("1 table are estimates"), "{why}");
+        }
         let (advice, why) = advise(&[table(Verdict::Gone, 0), table(Verdict::Same, 0)]);
         assert_eq!(
             (advice, why.as_str()),

@@ -10,12 +10,15 @@ use crate::runbook::Record;
 /// Why it is none, and what to type, for a person.
 pub fn value(record: &Record, text: &str, now: Utc) -> Result<String, String> {
     match record {
-        Record::Time => match when::parse(text, now) {
-            Ok(at) => Ok(format!("{} = {}", clock::london_full(at), at.format("%Y-%m-%dT%H:%M:%SZ"))),
-            Err(why) => Err(format!("Not recorded: {why}. What is uncertain about it is a note (n).")),
-        },
+        Record::Time => time(text, now),
+        // `2026-07-10T12:41:00` is what the workflow takes, and means UTC there.
+        Record::TimeUtc if when::has_zone(text) => time(text, now),
+        Record::TimeUtc => time(&format!("{}Z", text.trim()), now),
         Record::OneOf(words) => {
             let typed = text.trim().to_lowercase();
+            if let Some(word) = words.iter().find(|w| w.to_lowercase() == typed) {
+                return Ok(word.clone());
+            }
             let mut fits = words.iter().filter(|w| !typed.is_empty() && w.to_lowercase().starts_with(&typed));
             match (fits.next(), fits.next()) {
                 (Some(word), None) => Ok(word.clone()),
@@ -25,10 +28,18 @@ pub fn value(record: &Record, text: &str, now: Utc) -> Result<String, String> {
     }
 }
 
+fn time(text: &str, now: Utc) -> Result<String, String> {
+    match when::parse(text, now) {
+        Ok(at) => Ok(format!("{} = {}", clock::london_full(at), at.format("%Y-%m-%dT%H:%M:%SZ"))),
+        Err(why) => Err(format!("Not recorded: {why}. What is uncertain about it is a note (n).")),
+    }
+}
+
 /// What the person is asked for.
 pub fn question(record: &Record) -> String {
     match record {
         Record::Time => "when? London unless you add Z (UTC), BST or GMT.".into(),
+        Record::TimeUtc => "when? UTC unless you add BST or GMT.".into(),
         Record::OneOf(words) => match words.split_last() {
             Some((last, rest)) => format!("{} or {last}?", rest.join(", ")),
             None => String::new(),
@@ -51,6 +62,17 @@ mod tests {
             assert!(why.starts_with("Not recorded: "), "{bad}: {why}");
         }
         assert!(told("soon").unwrap_err().contains("Type 13:41"));
+    }
+
+    #[test]
+    fn where_utc_is_asked_for_a_time_without_a_zone_is_utc() {
+        let now = "2026-07-10T15:00:00Z".parse().unwrap();
+        let told = |text| value(&Record::TimeUtc, text, now).unwrap();
+        for text in ["2026-07-10T12:30:00", "2026-07-10 12:30:00Z", "13:30 BST", "12:30"] {
+            assert_eq!(told(text), "2026-07-10 13:30:00 BST = 2026-07-10T12:30:00Z", "{text}");
+        }
+        let grades = Record::OneOf(vec!["P1".into(), "P10".into()]);
+        assert_eq!(value(&grades, "p1", now).unwrap(), "P1", "a word that another begins with");
     }
 
     #[test]

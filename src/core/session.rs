@@ -12,7 +12,7 @@ use super::world::Change;
 use crate::domain::{DeploymentKey, Source, Utc, Verdict};
 use crate::incident::fold::{ActionRecord, LedgerRecord};
 use crate::incident::{Action, Entry, Event, Mark, Outcome, PlannedItem, State};
-use crate::runbook::{Do, Item, Runbook, Scope};
+use crate::runbook::{Do, Item, Probe, Runbook, Scope};
 
 /// Note with which people record that stakeholders were told.
 pub const UPDATE_SENT: &str = "Update sent to stakeholders";
@@ -323,6 +323,12 @@ pub fn undone_on_purpose(model: &Model, item: &Item) -> bool {
 /// True once the incident puts things back, for items that come before the one that does: what they made true is
 /// being undone on purpose.
 fn restoring(model: &Model, item: &Item) -> bool {
+    use Probe::{ReplicasReady, ReplicasWanted, ServiceHealth, UndoOpen};
+    // Of a server, or of rows, nothing is put back.
+    match item.sense {
+        Some(ReplicasWanted { .. } | ReplicasReady { .. } | ServiceHealth | UndoOpen) => {}
+        _ => return false,
+    }
     let Some(session) = &model.session else { return false };
     // A change made after the last putting back is meant to hold again.
     let last = session.state.actions.iter().rfind(|a| matches!(a.action, Action::Scale { .. }));

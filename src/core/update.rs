@@ -148,6 +148,9 @@ fn opened(model: &mut Model, entries: Vec<Entry>, resumed: bool, notes: Vec<Stri
     model.armed_until = None;
     model.drift_told.clear();
     model.awaiting.clear();
+    // What was compared in another incident says nothing in this one.
+    (model.compare, model.earlier) = (None, None);
+    model.panes.compare = panes::compare::View::default();
     select_current(model);
     if !resumed {
         model.tell(Level::Info, format!("Incident {id} is open and on record."));

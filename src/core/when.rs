@@ -78,6 +78,11 @@ enum Zone {
     Utc,
 }
 
+/// True if the text says its zone.
+pub fn has_zone(text: &str) -> bool {
+    split_zone(text.trim()).1 != Zone::London
+}
+
 fn split_zone(text: &str) -> (&str, Zone) {
     for (suffix, zone) in [("UTC", Zone::Utc), ("Z", Zone::Utc), ("BST", Zone::Bst), ("GMT", Zone::Gmt)] {
         if let Some(rest) = text.strip_suffix(suffix) {

@@ -343,7 +343,9 @@ fn change(record: &ActionRecord) -> Change {
 /// How far the copy reaches by the last comparison on record that came to its end.
 fn copy_reaches(state: &State) -> Option<String> {
     let said = |a: &ActionRecord| match (&a.action, &a.ended) {
-        (Action::Compare { .. }, Some((_, Outcome::Done { result }))) => {
+        (Action::Compare { request }, Some((_, Outcome::Done { result })))
+            if request.options.part().is_none() =>
+        {
             let (_, rest) = result.split_once(COPY_REACHES)?;
             Some(clean(rest.split(';').next().unwrap_or(rest).trim()))
         }

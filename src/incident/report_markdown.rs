@@ -150,7 +150,7 @@ fn clocks(out: &mut String, a: &Account) {
     if let Some(reaches) = &a.copy_reaches {
         let _ = writeln!(
             out,
-            "\nRecovery point: by the last comparison the restored copy reaches {}. What was written after that is not in it.",
+            "\nRecovery point: by the last comparison of everything the restored copy reaches {} at least.",
             esc(reaches)
         );
     }

@@ -86,12 +86,14 @@ pub struct Item {
     pub record: Option<Record>,
 }
 
-/// `record: time`, `record: full | partial`.
+/// `record: time`, `record: time utc`, `record: full | partial`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
     /// An instant: read like the times of the incident's form, recorded in both zones.
     Time,
+    /// The same, but a time without a zone is UTC.
+    TimeUtc,
     /// One of these words.
     OneOf(Vec<String>),
 }

@@ -90,14 +90,21 @@ pub(super) fn change(line: usize, text: &str) -> Result<Do, At> {
 }
 
 pub(super) fn record(line: usize, text: &str) -> Result<Record, At> {
-    if text == "time" {
-        return Ok(Record::Time);
+    match text {
+        "time" => return Ok(Record::Time),
+        "time utc" => return Ok(Record::TimeUtc),
+        _ => {}
     }
     let words: Vec<String> = text.split('|').map(|word| word.trim().to_owned()).collect();
     let twice =
         words.iter().enumerate().any(|(n, w)| words.iter().take(n).any(|o| o.eq_ignore_ascii_case(w)));
     if words.len() < 2 || twice || !words.iter().all(|w| is_word(w)) {
-        return Err(At::value(line, "record", text, "`time`, or words to choose from: `full | partial`"));
+        return Err(At::value(
+            line,
+            "record",
+            text,
+            "`time`, `time utc`, or words to choose from: `full | partial`",
+        ));
     }
     Ok(Record::OneOf(words))
 }
@@ -188,6 +195,7 @@ impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Record::Time => f.write_str("time"),
+            Record::TimeUtc => f.write_str("time utc"),
             Record::OneOf(words) => f.write_str(&words.join(" | ")),
         }
     }

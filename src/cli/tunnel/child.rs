@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
+use super::input::{Broken, Fed};
 use super::options::{Plan, Program};
 use super::{NO_TUNNEL, TIME_UP, input, say};
 use crate::domain::{Tool, TunnelState};
@@ -25,6 +26,9 @@ use crate::providers::tunnel::client::Run;
 const STATEMENT_MS: u32 = 300_000;
 /// A program that was told to end gets this long.
 const LEAVING: Duration = Duration::from_secs(5);
+
+/// A file that is being read gets this long to say how it went, when nobody reads it any more.
+const LAST_WORD: Duration = Duration::from_millis(200);
 
 /// The signals that end us.
 #[derive(Debug)]
@@ -64,8 +68,7 @@ impl Signals {
 /// Runs the program to its end; its exit code.
 pub async fn run(plan: &Plan, program: &Program, open: &Open, signals: &mut Signals, quiet: bool) -> u8 {
     let typed_at = io::stdin().is_terminal() && plan.input.is_none();
-    let batch = ["-c", "--command", "-f", "--file", "-l", "--list"];
-    let told = program.args.iter().any(|arg| batch.iter().any(|b| arg.starts_with(b)));
+    let told = program.args.iter().any(|arg| is_batch(arg));
     let interactive = program.tool == Tool::Psql && typed_at && !told;
     let args = input::arguments(&program.args, plan.input.is_some());
     let guarded = interactive && !plan.write;
@@ -92,27 +95,70 @@ pub async fn run(plan: &Plan, program: &Program, open: &Open, signals: &mut Sign
         Ok(child) => child,
         Err(error) => return no_program(program.tool, &error),
     };
-    let feeding = plan.input.as_deref().zip(child.stdin.take()).map(|(file, to)| {
+    let mut feeding = plan.input.as_deref().zip(child.stdin.take()).map(|(file, to)| {
         let to = to.into_owned_fd().map(std::fs::File::from);
         let bar = !quiet && io::stderr().is_terminal();
         input::feed(file.to_owned(), plan.compressed, to, bar)
     });
-    let code = wait(&mut child, open, plan.limit, signals).await;
-    let fed = match feeding {
-        Some(feeding) => feeding.await.unwrap_or_else(|e| Err(io::Error::other(e))),
-        None => Ok(()),
+    let ended = tokio::select! {
+        code = wait(&mut child, open, plan.limit, signals) => Ok(code),
+        broken = broken(&mut feeding) => Err(broken),
+    };
+    let (code, fed) = match ended {
+        Ok(code) => (code, last_word(feeding).await),
+        Err(broken) => {
+            // Before its input ends: else it would run the half of a statement.
+            let _ = child.kill().await;
+            (NO_TUNNEL, Err(broken))
+        }
     };
     if let Some(error) = open.take_failure().filter(|_| code != 0) {
         say(false, &format!("drtui: {error}"));
     }
-    match fed {
-        Err(error) => {
-            let file = plan.input.as_deref().unwrap_or(Path::new(""));
-            say(false, &format!("drtui: {} could not be read to its end: {error}", file.display()));
-            if code == 0 { NO_TUNNEL } else { code }
+    let Err(broken) = fed else { return code };
+    tell_broken(plan, program.tool, &broken);
+    if code == 0 { NO_TUNNEL } else { code }
+}
+
+fn tell_broken(plan: &Plan, tool: Tool, broken: &Broken) {
+    let (file, tool) = (plan.input.as_deref().unwrap_or(Path::new("")).display(), tool.word());
+    let words = format!(
+        "drtui: {file} could not be read to its end: {}. {tool} was ended there: what it had done until then stays, \
+         unless it was one transaction (-1)",
+        broken.error
+    );
+    say(false, &words);
+}
+
+/// Comes back when the input broke off, and never if it did not.
+async fn broken(feeding: &mut Option<Fed>) -> Broken {
+    if let Some(fed) = feeding {
+        let fed = fed.await;
+        *feeding = None;
+        if let Ok(Err(broken)) = fed {
+            return broken;
         }
-        Ok(()) => code,
     }
+    std::future::pending().await
+}
+
+/// What is known of the input when the program has ended: it may still wait for somebody who writes to a pipe.
+async fn last_word(feeding: Option<Fed>) -> Result<(), Broken> {
+    let Some(fed) = feeding else { return Ok(()) };
+    match timeout(LAST_WORD, fed).await {
+        Ok(Ok(fed)) => fed,
+        _ => Ok(()),
+    }
+}
+
+/// True for an option that tells psql what to run: `-c`, `--file=…`, also in a cluster like `-Atc`.
+fn is_batch(arg: &str) -> bool {
+    if let Some(long) = arg.strip_prefix("--") {
+        return ["command", "file", "list"].iter().any(|word| long.starts_with(word));
+    }
+    // What follows one that takes a value is that value.
+    let options = arg.strip_prefix('-').unwrap_or_default().chars();
+    options.take_while(|c| !"dFhLoPpRTUv".contains(*c)).any(|c| "cfl".contains(c))
 }
 
 fn no_program(tool: Tool, error: &io::Error) -> u8 {
@@ -218,4 +264,19 @@ pub fn konduit(program: &Path, plan: &Plan) -> Result<ExitCode> {
         .exec();
     say(false, &format!("drtui: {} cannot be started: {error}", program.display()));
     Ok(ExitCode::from(126))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_batch;
+
+    #[test]
+    fn what_tells_psql_what_to_run_is_seen_in_a_cluster_too() {
+        for batch in ["-c", "-cselect 1", "-Atc", "-qc", "-Xf", "-l", "--command=x", "--file", "--list"] {
+            assert!(is_batch(batch), "{batch}");
+        }
+        for typed in ["-q", "-At", "-Ucarol", "-dfoo", "-vcolour=1", "-Pformat=csv", "--csv", "select"] {
+            assert!(!is_batch(typed), "{typed}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 /// What a gzip file begins with.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -44,32 +44,54 @@ pub fn usable(file: &Path, gzip: bool) -> Result<(), String> {
     Ok(())
 }
 
+/// A file that could not be read to its end. The pipe stays open as long as this lives: a program that sees its input end
+/// runs what it has of the last statement, `DELETE FROM t` of `DELETE FROM t WHERE …`.
+#[derive(Debug)]
+pub struct Broken {
+    pub error: io::Error,
+    _pipe: Option<File>,
+}
+
+/// How it went, when it is over.
+pub type Fed = oneshot::Receiver<Result<(), Broken>>;
+
 /// Streams `file` to `to`, which is closed at its end. A program that reads no more is no error: its exit code tells.
-pub fn feed(file: PathBuf, gzip: bool, to: io::Result<File>, bar: bool) -> JoinHandle<io::Result<()>> {
-    tokio::task::spawn_blocking(move || {
-        let mut to = to?;
-        let source = File::open(&file)?;
-        let size = source.metadata()?.len();
-        let done = Arc::new(AtomicU64::new(0));
-        let counted = Counted { file: source, done: Arc::clone(&done) };
-        let mut from: Box<dyn Read> = match gzip {
-            true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, counted))),
-            false => Box::new(counted),
+pub fn feed(file: PathBuf, gzip: bool, to: io::Result<File>, bar: bool) -> Fed {
+    let (done, fed) = oneshot::channel();
+    // A thread of its own: nothing waits for one that reads from a pipe to which nobody writes.
+    std::thread::spawn(move || {
+        let result = match to {
+            Ok(mut to) => pump(&file, gzip, &mut to, bar).map_err(|error| Broken { error, _pipe: Some(to) }),
+            Err(error) => Err(Broken { error, _pipe: None }),
         };
-        let mut progress = Progress { size, began: Instant::now(), drawn: Instant::now(), on: bar };
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let read = from.read(&mut buffer)?;
-            let Some(part) = buffer.get(..read).filter(|part| !part.is_empty()) else { break };
-            match to.write_all(part) {
-                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => break,
-                other => other?,
-            }
-            progress.draw(done.load(Ordering::Relaxed), false);
+        // Whoever has gone asks no more.
+        let _ = done.send(result);
+    });
+    fed
+}
+
+fn pump(file: &Path, gzip: bool, to: &mut File, bar: bool) -> io::Result<()> {
+    let source = File::open(file)?;
+    let size = source.metadata()?.len();
+    let done = Arc::new(AtomicU64::new(0));
+    let counted = Counted { file: source, done: Arc::clone(&done) };
+    let mut from: Box<dyn Read> = match gzip {
+        true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, counted))),
+        false => Box::new(counted),
+    };
+    let mut progress = Progress { size, began: Instant::now(), drawn: Instant::now(), on: bar };
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = from.read(&mut buffer)?;
+        let Some(part) = buffer.get(..read).filter(|part| !part.is_empty()) else { break };
+        match to.write_all(part) {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => break,
+            other => other?,
         }
-        progress.draw(done.load(Ordering::Relaxed), true);
-        Ok(())
-    })
+        progress.draw(done.load(Ordering::Relaxed), false);
+    }
+    progress.draw(done.load(Ordering::Relaxed), true);
+    Ok(())
 }
 
 struct Counted {
@@ -139,6 +161,29 @@ mod tests {
         assert_eq!(arguments(&own(&["-q"]), true), ["-v", "ON_ERROR_STOP=1", "-q"]);
         assert_eq!(arguments(&own(&["-v", "ON_ERROR_STOP=0"]), true), ["-v", "ON_ERROR_STOP=0"]);
         assert_eq!(arguments(&own(&["-c", "x"]), false), ["-c", "x"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_breaks_off_never_looks_like_one_that_ends() {
+        use std::os::fd::OwnedFd;
+        let file = std::env::temp_dir().join(format!("drtui-cut-{}.gz", std::process::id()));
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+        gz.write_all(b"DELETE FROM t WHERE id = 7;\n").unwrap();
+        let whole = gz.finish().unwrap();
+        std::fs::write(&file, &whole[..whole.len() - 20]).unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
+        let fed = feed(file.clone(), true, Ok(File::from(OwnedFd::from(writer))), false).await.unwrap();
+        let broken = fed.unwrap_err();
+        assert_eq!(broken.error.kind(), io::ErrorKind::UnexpectedEof, "{}", broken.error);
+        // The reader has not seen an end: it would wait for more.
+        let seen = std::thread::spawn(move || {
+            let mut all = String::new();
+            reader.read_to_string(&mut all).map(|_| all)
+        });
+        assert!(!seen.is_finished());
+        drop(broken);
+        seen.join().unwrap().unwrap();
+        std::fs::remove_file(file).unwrap();
     }
 
     #[test]

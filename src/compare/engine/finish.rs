@@ -66,13 +66,23 @@ pub fn compared(result: &mut TableResult, found: Differences, rows: Vec<RowDiff>
     result.notes.extend(found.notes);
     result.rows = rows;
     let own_schema = result.schema.iter().any(|c| !c.normal);
-    result.verdict = if found.counts.differing() > 0 {
+    result.verdict = verdict(&found.counts, own_schema);
+}
+
+/// What the counts prove, of a table whose definitions differ or do not.
+fn verdict(counts: &Counts, own_schema: bool) -> Verdict {
+    if counts.differing() > 0 {
         Verdict::Changed
+    } else if !counts.exact {
+        // It does differ: only how much nobody could count. No difference counted is no proof that there is none.
+        let why =
+            "too much differs to list it, and none of it was counted: compare this table alone".to_owned();
+        Verdict::NotComparable { why }
     } else if own_schema {
         Verdict::SchemaDiffers
     } else {
         Verdict::Same
-    };
+    }
 }
 
 /// Newest values of the columns that tell when rows were written: where an index gives them at once, or the table is
@@ -196,5 +206,21 @@ pub fn summary(
         received_live: received.0,
         received_restored: received.1,
         seconds,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_difference_in_an_estimate_is_no_proof_of_sameness() {
+        let estimate = Counts { exact: false, ..Counts::NONE };
+        for own_schema in [false, true] {
+            assert!(matches!(verdict(&estimate, own_schema), Verdict::NotComparable { .. }));
+        }
+        assert_eq!(verdict(&Counts { lost: 1, ..estimate }, false), Verdict::Changed);
+        assert_eq!(verdict(&Counts::NONE, false), Verdict::Same);
+        assert_eq!(verdict(&Counts::NONE, true), Verdict::SchemaDiffers);
     }
 }

@@ -65,9 +65,11 @@ pub async fn undivided<'w, T>(
     blocks: Option<u64>,
     work: impl Fn(Resting) -> Later<'w, Result<T, CompareError>>,
 ) -> Result<Result<T, String>, CompareError> {
+    let before = asking.tell.now();
     for _ in 0..STOPS {
         asking.live.end().await?;
         wait(asking).await?;
+        asking.tell.with(|p| p.now.clone_from(&before));
         let resting = asking.pace.resting(blocks);
         match stoppable(asking, resting, work(resting)).await {
             Ok(Ok(done)) => return Ok(Ok(done)),

@@ -284,11 +284,9 @@ impl Run {
             }
         };
         finish::planned(&mut item.result, table);
-        let (rows, times) = tokio::try_join!(
-            fetch::show(&asking, table, &found.joined),
-            finish::times(&asking, table, &found)
-        )?;
-        item.result.times = times;
+        // One after the other: a statement on live that is stopped takes what follows it on the wire with it.
+        let rows = fetch::show(&asking, table, &found.joined).await?;
+        item.result.times = finish::times(&asking, table, &found).await?;
         item.result.notes = finish::commit_time(&asking, &rows).await?.into_iter().collect();
         finish::compared(&mut item.result, found, rows);
         asking.live.end().await

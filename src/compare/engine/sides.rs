@@ -117,6 +117,10 @@ impl Sides {
     /// A failed statement ended the copy's transaction: begin another. A failure shows at the next question.
     pub async fn renew_copy(&mut self) {
         self.second = OnceCell::new();
+        // What was asked there for a table that was given up would be waited for first.
+        if let Some(restored) = &self.restored {
+            restored.cancel().await;
+        }
         if let Some(restored) = &self.restored
             && restored.run("a new snapshot", &ask::renew(Side::Restored)).await.is_err()
         {

@@ -127,5 +127,8 @@ pub fn began(model: &mut Model, request: &CompareRequest) {
     if let Some(last) = model.compare.take().filter(Comparison::is_whole) {
         model.earlier = Some(Box::new(last));
     }
+    // Of another copy it says nothing about this one, and more of it would be fetched from the wrong server.
+    let same = |e: &Comparison| (&e.request.live, &e.request.restored) == (&request.live, &request.restored);
+    model.earlier = model.earlier.take().filter(|e| same(e));
     model.compare = Some(Comparison::new(request.clone(), model.now));
 }

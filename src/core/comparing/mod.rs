@@ -7,7 +7,7 @@ pub mod fetch;
 use crate::compare::model::Event;
 use crate::compare::{RowKind, Verdict};
 use crate::core::command::Command;
-use crate::core::comparison::{RowKey, Stage};
+use crate::core::comparison::{Comparison, RowKey, Stage};
 use crate::core::effect::Effect;
 use crate::core::list::Move;
 use crate::core::model::{Level as Tone, Model};
@@ -19,7 +19,7 @@ use crate::core::overlays::{Overlay, open};
 use crate::core::panes::compare::{self, Level};
 use crate::core::panes::compare_copy::{Form, copy};
 use crate::core::panes::{self, PaneId, compare_past, compare_rows};
-use crate::domain::CompareRequest;
+use crate::domain::{CompareRequest, text};
 use crate::incident::Outcome;
 
 const NOTHING: &str = "Nothing is compared yet: c compares live with the PTR copy.";
@@ -186,12 +186,19 @@ pub fn step_out(model: &mut Model) -> bool {
     true
 }
 
-/// Out of the row, out of the table; out of a comparison that is not the evidence, to the one that is.
+/// Out of the row, out of the table; out of a comparison that is not the evidence, to the one that is. Rows that are marked
+/// in the one that goes hold it.
 fn back(model: &mut Model) {
-    if !step_out(model)
-        && model.compare.as_ref().is_some_and(|c| !c.is_running() && c.fetch.is_none())
-        && let Some(earlier) = model.earlier.take()
-    {
+    let idle = |c: &Comparison| !c.is_running() && c.fetch.is_none();
+    let Some(shown) = (!step_out(model)).then_some(model.compare.as_ref()).flatten().filter(|c| idle(c))
+    else {
+        return;
+    };
+    let marked = shown.marked.len();
+    if model.earlier.is_some() && marked > 0 {
+        let rows = text::counted(marked, "marked row");
+        warn(model, format!("{rows} would go with this comparison: take the marks away first (space)."));
+    } else if let Some(earlier) = model.earlier.take() {
         model.compare = Some(*earlier);
         model.panes.compare.held = false;
     }

@@ -92,3 +92,23 @@ fn a_later_one_of_everything_takes_its_place_and_one_of_a_part_does_not() {
     assert!(seen.as_of > first.as_of);
     assert_eq!(kit.model.earlier, None);
 }
+
+#[test]
+fn another_incident_knows_nothing_of_what_was_compared_before() {
+    let mut kit = done();
+    assert_eq!(evidence(&kit).verdict, Verdict::Pass);
+    let entries = kit.model.session.as_ref().unwrap().entries.clone();
+    kit.send(Msg::Opened { entries, resumed: false, notes: Vec::new() });
+    assert_eq!((evidence(&kit).verdict, kit.model.compare.is_none()), (Verdict::Unknown, true));
+}
+
+#[test]
+fn of_another_copy_it_is_no_evidence() {
+    let mut kit = done();
+    let (_, action) = again(&mut kit);
+    assert!(kit.model.earlier.is_some());
+    let Action::Compare { request } = action else { panic!() };
+    let elsewhere = crate::domain::CompareRequest { restored: "another-ptr".into(), run: 9, ..*request };
+    crate::core::comparing::begin::began(&mut kit.model, &elsewhere);
+    assert_eq!(kit.model.earlier, None);
+}

@@ -179,14 +179,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     /// To be asked when all that has come is read.
     fn check_life(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while self.life.poll_beat(cx).is_ready() {
-            if self.life.is_over() {
-                return Err(self.cut(io::ErrorKind::TimedOut, "no sign of life"));
-            }
-            // A writer that waits is sign enough that something is on its way.
-            if let Poll::Ready(Ok(())) = self.socket.poll_ready_unpin(cx)
-                && self.socket.start_send_unpin(Message::Ping(Bytes::new())).is_ok()
-            {
-                let _ = self.socket.poll_flush_unpin(cx);
+            let over = self.life.is_over();
+            match self.socket.poll_ready_unpin(cx) {
+                // The far end takes nothing more for now (a server that waits for a lock, a slow line): it cannot be
+                // asked, and its silence says nothing. TCP tells a dead one.
+                Poll::Pending => self.life.held_back(),
+                Poll::Ready(_) if over => return Err(self.cut(io::ErrorKind::TimedOut, "no sign of life")),
+                Poll::Ready(Ok(())) if self.socket.start_send_unpin(Message::Ping(Bytes::new())).is_ok() => {
+                    let _ = self.socket.poll_flush_unpin(cx);
+                }
+                Poll::Ready(_) => {}
             }
         }
         Ok(())
@@ -313,7 +315,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<S> {
 mod tests {
     use std::time::Duration;
 
-    use tokio::io::{AsyncReadExt, DuplexStream};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     use super::*;
 
@@ -369,6 +371,27 @@ mod tests {
         let want: Vec<u8> = (0..64_u8).flat_map(|n| vec![n; (16 << 10) - 1]).collect();
         assert!(got == want, "{} of {} bytes", got.len(), want.len());
         server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_far_end_that_takes_nothing_for_minutes_is_waited_for() {
+        let (mut near, mut far) = pair().await;
+        let part = vec![7; PART];
+        // A server that waits for a lock reads nothing: the writer is held back.
+        while futures::poll!(std::pin::pin!(near.write(&part))).is_ready() {}
+        let mut got = [0; 5];
+        for _ in 0..9 {
+            near.life.pass(Duration::from_secs(20));
+            assert!(futures::poll!(std::pin::pin!(near.read(&mut got))).is_pending());
+        }
+        let goes_on = async {
+            far.next().await.unwrap().unwrap();
+            far.send(Message::Binary(Bytes::from_static(b"\x01alive"))).await.unwrap();
+        };
+        near.life.pass(Duration::from_secs(20));
+        let (read, ()) = tokio::join!(near.read_exact(&mut got), goes_on);
+        read.unwrap();
+        assert_eq!(&got, b"alive");
     }
 
     #[tokio::test]

@@ -39,6 +39,11 @@ impl Life {
         self.until = None;
     }
 
+    /// What is written waits: the far end cannot be asked, so that its silence does not count.
+    pub fn held_back(&mut self) {
+        self.heard = Instant::now();
+    }
+
     /// Ready when it is time to look, and to ask for a sign of life.
     pub fn poll_beat(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.beat.poll_tick(cx).map(drop)

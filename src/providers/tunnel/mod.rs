@@ -283,7 +283,7 @@ impl Tunnels {
         let leads = |open: &&Arc<Open>| {
             let now = open.now();
             // Not one whose server was not verified: whoever asks here has not said that this will do.
-            now.state.is_open() && now.warning.is_none() && Some(&now.server) == request.server.as_ref()
+            now.state.is_open() && open.board.verified && Some(&now.server) == request.server.as_ref()
         };
         let found = self.lock().values().find(leads).and_then(|open| open.connect());
         if let Some(connect) = found {

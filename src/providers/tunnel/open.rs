@@ -67,8 +67,8 @@ pub async fn open(api: &Api, wish: &Wish, board: &Board) -> Result<Opened, Fault
         true => api.get("deployments", &wish.app.namespace, &wish.app.name).await?,
         false => Value::Null,
     };
-    let far = far(api, wish, &app).await?;
-    board.far(&far, class(wish, &far));
+    let (far, own) = far(api, wish, &app).await?;
+    board.far(&far, class(wish, &far, own));
     let listener = listen(wish.local_port).await?;
     let selector = pods::selector(&app);
     let own_pod = wish.own_pod || wish.port_forward;
@@ -124,7 +124,11 @@ pub async fn discard(api: &Api, way: &Way) {
 }
 
 /// What the server is: a URL from elsewhere may lead to another than the app's.
-fn class(wish: &Wish, far: &Far) -> ServerClass {
+fn class(wish: &Wish, far: &Far, own: bool) -> ServerClass {
+    // Named or not: what the app itself writes to is live.
+    if own {
+        return ServerClass::Live;
+    }
     let elsewhere = !matches!(wish.url, UrlFrom::Deployment { .. }) && wish.server.is_none();
     match (&wish.live, far) {
         (Some(live), Far::Postgres { url, .. }) if elsewhere && url.short_server() != live => {
@@ -144,7 +148,8 @@ fn client(far: &Far, listener: &TcpListener, wish: &Wish, which: ServerClass) ->
     }
 }
 
-async fn far(api: &Api, wish: &Wish, app: &Value) -> Result<Far, Fault> {
+/// Where the tunnel leads, and whether that is the app's own database server.
+async fn far(api: &Api, wish: &Wish, app: &Value) -> Result<(Far, bool), Fault> {
     let secret = match &wish.url {
         UrlFrom::Given(url) => url.clone(),
         UrlFrom::KeyVault { vault, name, azure } => {
@@ -176,9 +181,10 @@ async fn far(api: &Api, wish: &Wish, app: &Value) -> Result<Far, Fault> {
             url.database = index.parse().map_err(bad)?;
         }
         url.tls &= !wish.in_cluster;
-        return Ok(Far::Redis(url));
+        return Ok((Far::Redis(url), false));
     }
     let mut url = Url::parse(secret.expose_secret()).map_err(malformed)?;
+    let apps = url.server().to_owned();
     if let Some(server) = &wish.server {
         url = url.on_server(server);
         // The name is somebody's typing: it is held to the same rules as one in a URL.
@@ -188,7 +194,8 @@ async fn far(api: &Api, wish: &Wish, app: &Value) -> Result<Far, Fault> {
         url = url.in_database(database);
     }
     let tls = tls(wish, &url).await?;
-    Ok(Far::Postgres { url, tls })
+    let own = matches!(wish.url, UrlFrom::Deployment { .. }) && wish.server.is_some() && url.server() == apps;
+    Ok((Far::Postgres { url, tls }, own))
 }
 
 async fn tls(wish: &Wish, url: &Url) -> Result<Tls, Fault> {

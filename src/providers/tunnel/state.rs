@@ -16,6 +16,8 @@ use crate::domain::{Method, ServerClass, Traffic, Tunnel, TunnelState, Utc, Via}
 #[derive(Debug, Clone)]
 pub struct Board {
     value: watch::Sender<Tunnel>,
+    /// Whether the server's certificate is verified against its name.
+    pub verified: bool,
 }
 
 impl Board {
@@ -41,7 +43,7 @@ impl Board {
             ends_at: TimeDelta::from_std(wish.limit).ok().and_then(|limit| now.checked_add_signed(limit)),
             warning: wish.unverified.as_ref().map(|_| "the server's certificate is not verified".to_owned()),
         };
-        Board { value: watch::Sender::new(tunnel) }
+        Board { value: watch::Sender::new(tunnel), verified: wish.unverified.is_none() }
     }
 
     pub fn subscribe(&self) -> watch::Receiver<Tunnel> {

@@ -152,7 +152,7 @@ impl Opener {
         }
     }
 
-    /// Waits, not for long, until the pods of openings that were given up are deleted.
+    /// Waits, not for long, until the pods of what was closed or given up are deleted.
     pub async fn cleared(&self) {
         // Their deadline ends them otherwise.
         let _ = timeout(FAREWELL, self.api.cleared()).await;
@@ -254,8 +254,9 @@ impl Tunnels {
     }
 
     pub fn close(&self, id: TunnelId) {
-        match self.lock().remove(&id) {
-            Some(open) => drop(tokio::spawn(async move { open.close("closed").await })),
+        let open = self.lock().remove(&id);
+        match open {
+            Some(open) => self.opener.api.owe(async move { open.close("closed").await }),
             None => self.openings.give_up(id),
         }
     }
@@ -264,8 +265,9 @@ impl Tunnels {
     pub async fn close_all(&self) {
         self.openings.give_up_all().await;
         let all = std::mem::take(&mut *self.lock());
-        let closing = futures::future::join_all(all.values().map(|open| open.close("the cockpit ends")));
-        tokio::join!(closing, self.opener.cleared());
+        futures::future::join_all(all.values().map(|open| open.close("the cockpit ends"))).await;
+        // Only now: closing adds to what is owed.
+        self.opener.cleared().await;
     }
 
     pub fn reconnect(&self, id: TunnelId) {

@@ -53,7 +53,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts keeping. The client stays with whoever asked.
+    /// Starts keeping, until whoever asked, with whom the client stays, says so or is gone.
     pub fn start(
         api: &Api,
         wish: &Wish,
@@ -81,8 +81,8 @@ impl Keeper {
             board.listening(address.port(), client.line());
         }
         board.state(TunnelState::Open);
-        let task = tokio::spawn(keeper.run(listener));
-        (super::Kept { orders: send, way, far, task }, client)
+        api.owe(keeper.run(listener));
+        (super::Kept { orders: send, way, far }, client)
     }
 
     async fn run(mut self, listener: TcpListener) {

@@ -47,16 +47,15 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// How an opening ends that somebody ends, or that takes too long.
 const GIVEN_UP: &str = "given up before it was open";
 
-/// The running side of a tunnel.
+/// The running side of a tunnel: it ends when nobody can give it orders any more.
 #[derive(Debug)]
 struct Kept {
     orders: mpsc::Sender<Order>,
     way: Way,
     far: Far,
-    task: tokio::task::JoinHandle<()>,
 }
 
-/// An open tunnel. Close it: dropped, its connections end, and a pod made for it stays until its deadline.
+/// An open tunnel. Dropped, it closes in the background, and [`Opener::cleared`] waits until it has.
 #[derive(Debug)]
 pub struct Open {
     kept: Kept,
@@ -108,12 +107,6 @@ impl Open {
     }
 }
 
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 /// Opens tunnels in one cluster.
 #[derive(Debug, Clone)]
 pub struct Opener {
@@ -152,7 +145,8 @@ impl Opener {
         }
     }
 
-    /// Waits, not for long, until the pods of what was closed or given up are deleted.
+    /// Waits, not for long, until the pods of what was closed, dropped or given up are deleted. A tunnel that is still
+    /// open is waited for, too: close it first.
     pub async fn cleared(&self) {
         // Their deadline ends them otherwise.
         let _ = timeout(FAREWELL, self.api.cleared()).await;

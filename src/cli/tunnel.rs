@@ -105,9 +105,17 @@ fn say(quiet: bool, line: &str) {
 
 async fn work(plan: &Plan, quiet: bool) -> u8 {
     let opener = Opener::new(&plan.kubernetes);
-    if plan.orphans {
-        return orphans::run(&opener, plan).await;
-    }
+    let code = match plan.orphans {
+        true => orphans::run(&opener, plan).await,
+        false => through(&opener, plan, quiet).await,
+    };
+    // However it ended: a pod of ours is deleted before the program goes.
+    opener.cleared().await;
+    code
+}
+
+/// Opens what is wanted, does what is to be done through it, and closes it.
+async fn through(opener: &Opener, plan: &Plan, quiet: bool) -> u8 {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
@@ -115,19 +123,14 @@ async fn work(plan: &Plan, quiet: bool) -> u8 {
             return NO_TUNNEL;
         }
     };
-    let opening =
-        async { tokio::join!(open_all(&opener, plan, quiet), orphans::hint(&opener, plan, quiet)).0 };
+    let opening = async { tokio::join!(open_all(opener, plan, quiet), orphans::hint(opener, plan, quiet)).0 };
     let opened = tokio::select! {
         opened = opening => Ok(opened),
         code = signals.ended() => Err(code),
     };
     let opened = match opened {
         Ok(opened) => opened,
-        Err(code) => {
-            // A pod that was being made is deleted before the program goes.
-            opener.cleared().await;
-            return code;
-        }
+        Err(code) => return code,
     };
     let open = match opened {
         Ok(open) => open,
@@ -153,7 +156,6 @@ async fn work(plan: &Plan, quiet: bool) -> u8 {
         }
         None => listen(&open, &mut signals, quiet).await,
     };
-    // A pod of ours is deleted before the program goes.
     futures::future::join_all(open.iter().map(|open| open.close("done"))).await;
     code
 }

@@ -70,8 +70,12 @@ pub fn put_back(model: &mut Model, id: &str, tunnels: &[TunnelId]) -> Vec<Effect
     if let Some(open) = tunnels.iter().find(alive).copied() {
         model.focus = PaneId::Tunnels;
         model.panes.tunnels.selected = Some(Row::Tunnel(open));
-        model.tell(Level::Info, format!("Tunnel {open} is closed: its pod goes with it."));
-        return tunnel::close(model);
+        let effects = tunnel::close(model);
+        // One with connections is asked about once more.
+        if !effects.is_empty() {
+            model.tell(Level::Info, format!("Tunnel {open} is closed: its pod goes with it."));
+        }
+        return effects;
     }
     let left = standing(model, tunnels);
     if left.is_empty() {

@@ -231,10 +231,10 @@ impl Cockpit {
         self.guard.leave();
         let Some(providers) = self.providers.take() else { return };
         let alive = || self.model.world.tunnels.values().filter(|t| t.state.is_alive());
-        if alive().count() == 0 {
-            return;
+        if alive().count() > 0 {
+            say_after(&format!("Closing {}…", text::counted(alive().count(), "tunnel")));
         }
-        say_after(&format!("Closing {}…", text::counted(alive().count(), "tunnel")));
+        // Also without one that is alive: the pod of one that was closed or given up may not be deleted yet.
         if tokio::time::timeout(CLOSING, providers.close_tunnels()).await.is_err() {
             let pods = alive().filter(|t| t.via.own_pod).count();
             tracing::warn!(pods, "the tunnels did not close in time");

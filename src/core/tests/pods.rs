@@ -117,6 +117,21 @@ fn the_ledger_closes_its_tunnel() {
 }
 
 #[test]
+fn the_ledger_does_not_say_that_a_tunnel_is_closed_which_breaks_nothing_yet() {
+    let mut kit = opened();
+    let mut busy = tunnel(1, ServerClass::Ptr, TunnelState::Open);
+    busy.traffic.open = 2;
+    kit.tunnel(busy);
+    kit.effects.clear();
+    kit.keys("L b");
+    assert!(kit.effects.is_empty() && kit.toast().contains("2 connections"), "{}", kit.toast());
+    assert!(kit.model.messages.iter().all(|m| !m.text.contains("is closed")), "it is not");
+    kit.keys("L b");
+    assert_eq!(kit.effects, [Effect::CloseTunnel(TunnelId(1))]);
+    assert!(kit.toast().contains("Tunnel t1 is closed"), "{}", kit.toast());
+}
+
+#[test]
 fn after_a_crash_the_ledger_deletes_what_is_left_through_the_guard() {
     let entries = opened().model.session.unwrap().entries;
     let mut kit = Kit::live();

@@ -27,7 +27,7 @@ const WATCH_S: u32 = 280;
 #[derive(Clone)]
 pub struct Api {
     link: Arc<Link>,
-    /// Deletions that nobody waits for.
+    /// What clears away and nobody waits for.
     owed: Arc<Mutex<JoinSet<()>>>,
 }
 
@@ -83,17 +83,27 @@ impl Api {
 
     /// The same in the background, for whoever can wait no longer; [`Api::cleared`] can.
     pub fn delete_pod_soon(&self, namespace: &str, name: &str) {
-        let Ok(runtime) = Handle::try_current() else { return };
         let (api, namespace, name) = (self.clone(), namespace.to_owned(), name.to_owned());
-        let mut owed = self.owed();
-        while owed.try_join_next().is_some() {}
-        owed.spawn_on(async move { drop(api.delete_pod(&namespace, &name).await) }, &runtime);
+        self.owe(async move { drop(api.delete_pod(&namespace, &name).await) });
     }
 
-    /// Waits until what was to be deleted is.
+    /// Does `what` in the background; [`Api::cleared`] waits for it.
+    pub fn owe(&self, what: impl Future<Output = ()> + Send + 'static) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let mut owed = self.owed();
+        while owed.try_join_next().is_some() {}
+        owed.spawn_on(what, &runtime);
+    }
+
+    /// Waits until nothing is owed any more, also what comes of what was.
     pub async fn cleared(&self) {
-        let owed = std::mem::take(&mut *self.owed());
-        owed.join_all().await;
+        loop {
+            let mut owed = std::mem::take(&mut *self.owed());
+            if owed.is_empty() {
+                return;
+            }
+            while owed.join_next().await.is_some() {}
+        }
     }
 
     /// Changes of one pod from `version` on.

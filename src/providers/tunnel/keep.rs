@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use super::super::postgres::{Connect, Dial, Host};
 use super::FAREWELL;
 use super::api::Api;
-use super::open::{Far, Opened, ask, discard, make, of_app};
+use super::open::{Far, Opened, ask, make, of_app};
 use super::place::{How, Place, Way};
 use super::pods::{Follow, PodView, Views};
 use super::state::Board;
@@ -43,6 +43,8 @@ pub struct Keeper {
     pub far: Far,
     pub selector: String,
     pub own_pod: bool,
+    /// The pod gone through now, or last: also when the way has left it.
+    last: Option<Arc<Place>>,
     /// What new pods are made with.
     how: How,
     orders: mpsc::Receiver<Order>,
@@ -51,7 +53,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts keeping. The client stays with whoever asked.
+    /// Starts keeping, until whoever asked, with whom the client stays, says so or is gone.
     pub fn start(
         api: &Api,
         wish: &Wish,
@@ -69,6 +71,7 @@ impl Keeper {
             far: far.clone(),
             selector,
             own_pod,
+            last: way.here(),
             how,
             orders,
             done: None,
@@ -78,8 +81,8 @@ impl Keeper {
             board.listening(address.port(), client.line());
         }
         board.state(TunnelState::Open);
-        let task = tokio::spawn(keeper.run(listener));
-        (super::Kept { orders: send, way, far, task }, client)
+        api.owe(keeper.run(listener));
+        (super::Kept { orders: send, way, far }, client)
     }
 
     async fn run(mut self, listener: TcpListener) {
@@ -95,10 +98,11 @@ impl Keeper {
         let why = self.keep().await;
         // Connections end with the tasks that carry them.
         work.shutdown().await;
-        if self.own_pod {
-            let _ = timeout(FAREWELL, discard(&self.api, &self.way)).await;
-        }
         self.way.leave();
+        if let Some(last) = self.last.take().filter(|_| self.own_pod) {
+            // If this fails its deadline ends it, and the next start offers to.
+            let _ = timeout(FAREWELL, self.api.delete_pod(&last.namespace, &last.pod)).await;
+        }
         self.board.traffic(self.way.report.traffic());
         self.board.state(TunnelState::Closed { why });
         if let Some(done) = self.done.take() {
@@ -116,7 +120,10 @@ impl Keeper {
             let bad = Arc::clone(&self.way.bad);
             let lost = tokio::select! {
                 view = follow.next() => self.judge(view.as_ref()),
-                () = bad.notified() => Some("its pod does not answer".to_owned()),
+                // It may have been rung for a pod that was left since.
+                () = bad.notified() => {
+                    self.way.here().is_none().then(|| "its pod does not answer".to_owned())
+                }
                 _ = tick.tick() => {
                     if self.board.traffic(self.way.report.traffic()) {
                         busy = Instant::now();
@@ -192,9 +199,14 @@ impl Keeper {
 
     /// Finds another pod, for as long as it takes; `Some` when the tunnel ends meanwhile.
     async fn replace(&mut self, why: String) -> Option<String> {
-        let old = self.way.place.send_replace(None);
-        // Whoever still goes through the old one notices when it is gone.
+        self.way.place.send_replace(None);
+        let old = self.last.take();
         if let Some(old) = old.clone() {
+            if self.own_pod {
+                // Nobody comes back to it, and one that has ended stands until it is deleted.
+                self.api.delete_pod_soon(&old.namespace, &old.pod);
+            }
+            // Whoever still goes through the old one notices when it is gone.
             tokio::spawn(cut_when_gone(self.api.clone(), old));
         }
         self.board.reconnecting(why.clone(), None);
@@ -209,7 +221,9 @@ impl Keeper {
             };
             match found {
                 Ok(place) => {
-                    self.way.place.send_replace(Some(Arc::new(place)));
+                    let place = Arc::new(place);
+                    self.last = Some(Arc::clone(&place));
+                    self.way.place.send_replace(Some(place));
                     self.board.via(&self.way, self.own_pod);
                     self.board.state(TunnelState::Open);
                     return None;

@@ -20,7 +20,7 @@ mod state;
 mod wish;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -47,16 +47,15 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// How an opening ends that somebody ends, or that takes too long.
 const GIVEN_UP: &str = "given up before it was open";
 
-/// The running side of a tunnel.
+/// The running side of a tunnel: it ends when nobody can give it orders any more.
 #[derive(Debug)]
 struct Kept {
     orders: mpsc::Sender<Order>,
     way: Way,
     far: Far,
-    task: tokio::task::JoinHandle<()>,
 }
 
-/// An open tunnel. Close it: dropped, its connections end, and a pod made for it stays until its deadline.
+/// An open tunnel. Dropped, it closes in the background, and [`Opener::cleared`] waits until it has.
 #[derive(Debug)]
 pub struct Open {
     kept: Kept,
@@ -108,12 +107,6 @@ impl Open {
     }
 }
 
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 /// Opens tunnels in one cluster.
 #[derive(Debug, Clone)]
 pub struct Opener {
@@ -152,7 +145,8 @@ impl Opener {
         }
     }
 
-    /// Waits, not for long, until the pods of openings that were given up are deleted.
+    /// Waits, not for long, until the pods of what was closed, dropped or given up are deleted. A tunnel that is still
+    /// open is waited for, too: close it first.
     pub async fn cleared(&self) {
         // Their deadline ends them otherwise.
         let _ = timeout(FAREWELL, self.api.cleared()).await;
@@ -175,6 +169,8 @@ impl Opener {
     }
 }
 
+type AllOpen = Arc<Mutex<BTreeMap<TunnelId, Arc<Open>>>>;
+
 /// The cockpit's tunnels, by their ids.
 #[derive(Clone)]
 pub struct Tunnels {
@@ -183,7 +179,7 @@ pub struct Tunnels {
     label: String,
     namespace: String,
     sink: Sink,
-    open: Arc<Mutex<BTreeMap<TunnelId, Arc<Open>>>>,
+    open: AllOpen,
     openings: Openings,
     look: mpsc::Sender<()>,
 }
@@ -236,10 +232,10 @@ impl Tunnels {
     /// It could not be opened.
     pub async fn open(&self, request: &TunnelRequest) -> Result<String, Fault> {
         let wish = Wish::of(request, &self.settings, &self.label);
-        let (sink, look) = (Sink::clone(&self.sink), self.look.clone());
+        let (sink, look, all) = (Sink::clone(&self.sink), self.look.clone(), Arc::clone(&self.open));
         let opening = self.openings.begin(request.id);
         let open = tokio::select! {
-            open = self.opener.open(&wish, |news| drop(tokio::spawn(tell(news, sink, look)))) => open?,
+            open = self.opener.open(&wish, |news| drop(tokio::spawn(tell(news, sink, look, all)))) => open?,
             () = opening.given_up() => return Err(Fault::Setup { why: GIVEN_UP.to_owned() }),
         };
         let now = open.now();
@@ -249,13 +245,14 @@ impl Tunnels {
         Ok(format!("{} {}/{} on 127.0.0.1:{port} through {pod}", now.which.word(), now.server, now.database))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<TunnelId, Arc<Open>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TunnelId, Arc<Open>>> {
+        locked(&self.open)
     }
 
     pub fn close(&self, id: TunnelId) {
-        match self.lock().remove(&id) {
-            Some(open) => drop(tokio::spawn(async move { open.close("closed").await })),
+        let open = self.lock().remove(&id);
+        match open {
+            Some(open) => self.opener.api.owe(async move { open.close("closed").await }),
             None => self.openings.give_up(id),
         }
     }
@@ -264,8 +261,9 @@ impl Tunnels {
     pub async fn close_all(&self) {
         self.openings.give_up_all().await;
         let all = std::mem::take(&mut *self.lock());
-        let closing = futures::future::join_all(all.values().map(|open| open.close("the cockpit ends")));
-        tokio::join!(closing, self.opener.cleared());
+        futures::future::join_all(all.values().map(|open| open.close("the cockpit ends"))).await;
+        // Only now: closing adds to what is owed.
+        self.opener.cleared().await;
     }
 
     pub fn reconnect(&self, id: TunnelId) {
@@ -327,11 +325,15 @@ impl Tunnels {
     }
 }
 
-/// Passes a tunnel's news on until it has ended; what became of its pod is looked for then.
-async fn tell(mut news: watch::Receiver<Tunnel>, sink: Sink, look: mpsc::Sender<()>) {
+fn locked(all: &AllOpen) -> MutexGuard<'_, BTreeMap<TunnelId, Arc<Open>>> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Passes a tunnel's news on until it has ended; it is let go then, and what became of its pod is looked for.
+async fn tell(mut news: watch::Receiver<Tunnel>, sink: Sink, look: mpsc::Sender<()>, all: AllOpen) {
     loop {
         let tunnel = Box::new(news.borrow_and_update().clone());
-        let (had_pod, over) = (tunnel.via.own_pod, !tunnel.state.is_alive());
+        let (id, had_pod, over) = (tunnel.id, tunnel.via.own_pod, !tunnel.state.is_alive());
         sink(Update::Tunnel { tunnel }, chrono::Utc::now());
         let given_up = !over && news.changed().await.is_err();
         if given_up {
@@ -344,10 +346,41 @@ async fn tell(mut news: watch::Receiver<Tunnel>, sink: Sink, look: mpsc::Sender<
             }
         }
         if over || given_up {
+            // One that ended by itself is closed by nobody: its password must not stay on disk. Let go when the lock is.
+            let ended = locked(&all).remove(&id);
+            drop(ended);
             if had_pod {
                 let _ = look.try_send(());
             }
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redis::RedisUrl;
+    use super::wish::request;
+    use super::*;
+    use crate::domain::ServerClass;
+
+    #[tokio::test]
+    async fn a_tunnel_that_ends_by_itself_is_let_go_with_what_it_has_on_disk() {
+        let api = Api::new(Arc::new(Link::new(KubernetesSettings::default())));
+        let wish = Wish::of(&request(), &TunnelSettings::default(), "production");
+        let (board, way) = (Board::new(&wish), Way::new(api));
+        board.state(TunnelState::Open);
+        let url = RedisUrl::parse("redis://:s3cret@far.example:6379/0").unwrap();
+        let client = Client::redis(&url, 1, None, ServerClass::Live, "production").unwrap();
+        let kept = Kept { orders: mpsc::channel(1).0, way, far: Far::Redis(url) };
+        let open = Arc::new(Open { kept, client, board: board.clone() });
+        let (still, all) = (Arc::downgrade(&open), AllOpen::default());
+        locked(&all).insert(wish.id, open);
+
+        let (look, _asked) = mpsc::channel(1);
+        let telling = tokio::spawn(tell(board.subscribe(), Arc::new(|_, _| {}), look, Arc::clone(&all)));
+        board.state(TunnelState::Closed { why: "its time is up".into() });
+        telling.await.unwrap();
+        assert!(still.upgrade().is_none(), "it is still held, with its private files");
     }
 }

@@ -113,16 +113,6 @@ async fn leave(way: &Way, made: Option<Made>) {
     }
 }
 
-/// Deletes the pod that was made.
-pub async fn discard(api: &Api, way: &Way) {
-    let place = way.here();
-    way.leave();
-    if let Some(place) = place {
-        // If this fails its deadline ends it, and the next start offers to.
-        let _ = api.delete_pod(&place.namespace, &place.pod).await;
-    }
-}
-
 /// What the server is: a URL from elsewhere may lead to another than the app's.
 fn class(wish: &Wish, far: &Far, own: bool) -> ServerClass {
     // Named or not: what the app itself writes to is live.

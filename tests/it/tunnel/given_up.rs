@@ -1,11 +1,17 @@
-//! An opening that is given up while the first connection is waited for: the pod that was made for it goes, too.
+//! What is given up: an opening while the first connection is waited for, a tunnel that nobody holds any more, a pod that
+//! another stands in for. The pod that was made for it goes, too.
 
+use std::sync::Arc;
+
+use drtui::domain::{Backend, DeploymentKey, ServerClass, Target, TunnelId, TunnelRequest};
+use drtui::providers::tunnel::{Open, Opener, Tunnels, Wish};
+use drtui::providers::{KubernetesSettings, TunnelSettings};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::ground::{APP, Ground, PATIENCE, until};
+use super::ground::{APP, Ground, NS, PATIENCE, until};
 use crate::incident::ground::shows;
 use crate::incident::{arm, open};
 use crate::pty::harness::{Home, Pty, Spawn};
@@ -67,4 +73,100 @@ fn ask_for_a_pod(pty: &mut Pty) {
     pty.send("\r");
     shows(pty, "through a new pod");
     pty.send("y");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_nobody_goes_through_any_more_is_deleted() {
+    let ground = Ground::of(|_| Vec::new(), false).await;
+    for_another(&ground).await;
+    while_another_is_made(&ground).await;
+    with_its_tunnel(&ground).await;
+    at_the_very_end(&ground).await;
+    ground.end().await;
+}
+
+fn kubernetes(ground: &Ground) -> KubernetesSettings {
+    KubernetesSettings { kubeconfig: Some(ground.kubeconfig.clone()), context: None }
+}
+
+/// To the redis, through a pod of its own: nothing has to answer at the far end before it is open.
+fn request() -> TunnelRequest {
+    TunnelRequest {
+        id: TunnelId(1),
+        backend: Backend::Redis,
+        which: ServerClass::Live,
+        server: None,
+        database: None,
+        app: DeploymentKey { namespace: NS.into(), name: APP.into() },
+        own_pod: true,
+        local_port: None,
+        incident: None,
+        unverified: false,
+    }
+}
+
+/// A tunnel, and the pod that was made for it.
+async fn opened(ground: &Ground, opener: &Opener) -> (Open, String) {
+    let wish = Wish::of(&request(), &TunnelSettings::default(), "test");
+    let open = opener.open(&wish, drop).await.unwrap();
+    let pod = open.now().via.pod.unwrap();
+    assert_eq!(ground.made().await, [pod.as_str()]);
+    (open, pod)
+}
+
+async fn for_another(ground: &Ground) {
+    let opener = Opener::new(&kubernetes(ground));
+    let (open, first) = opened(ground, &opener).await;
+    let mut news = open.watch();
+    open.reconnect();
+    let moved = news.wait_for(|now| now.state.is_open() && now.via.pod.as_ref() != Some(&first));
+    let second = timeout(PATIENCE, moved).await.expect("it goes through another").unwrap().via.pod.clone();
+    let second = second.unwrap();
+    until("the first is deleted", async || ground.made().await == [second.as_str()]).await;
+    open.close("done").await;
+    assert_eq!(ground.made().await, Vec::<String>::new());
+}
+
+async fn while_another_is_made(ground: &Ground) {
+    let opener = Opener::new(&kubernetes(ground));
+    let (open, first) = opened(ground, &opener).await;
+    open.reconnect();
+    until("another is made", async || ground.made().await.iter().any(|pod| *pod != first)).await;
+    open.close("done").await;
+    opener.cleared().await;
+    assert_eq!(ground.made().await, Vec::<String>::new());
+}
+
+/// A signal drops it while another is being opened beside it.
+async fn with_its_tunnel(ground: &Ground) {
+    let opener = Opener::new(&kubernetes(ground));
+    let (open, _) = opened(ground, &opener).await;
+    drop(open);
+    opener.cleared().await;
+    assert_eq!(ground.made().await, Vec::<String>::new());
+}
+
+/// By `x`, and `q` at once.
+async fn at_the_very_end(ground: &Ground) {
+    let target = Target {
+        service: "refer-serious-misconduct".into(),
+        environment: "test".into(),
+        production: false,
+        exercise: true,
+        namespace: NS.into(),
+        cluster: "c".into(),
+        app: APP.into(),
+        whole_namespace: false,
+        resource_group: "g".into(),
+        server: "s-pg".into(),
+        health_url: None,
+        sandbox: None,
+    };
+    let settings = TunnelSettings::default();
+    let tunnels = Tunnels::start(&kubernetes(ground), &settings, &target, Arc::new(|_, _| {}));
+    tunnels.open(&request()).await.unwrap();
+    assert_eq!(ground.made().await.len(), 1);
+    tunnels.close(TunnelId(1));
+    tunnels.close_all().await;
+    assert_eq!(ground.made().await, Vec::<String>::new());
 }

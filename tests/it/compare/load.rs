@@ -128,11 +128,11 @@ async fn a_long_scan_is_stopped_when_live_answers_slowly() {
     let proxy = Proxy::before(pair.live.port, Duration::ZERO, 0, None).await;
     for mode in [Mode::Auto, Mode::Logical] {
         let (_stop, stopped) = watch::channel(false);
-        let options = Options { filter: long_ones_slowed(4.0), mode, ..only_big() };
+        let options = Options { filter: long_ones_slowed(8.0), mode, ..only_big() };
         let mut at = wire::begin(proxy.port, pair.restored.port, "reader", options, stopped);
         // The watcher has looked once.
         pair.live.until("app", "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%client backend%' AND usename = 'reader'");
-        proxy.set_delay(Duration::from_millis(300));
+        proxy.set_delay(Duration::from_millis(800));
         at.until_note("ms: stopped reading there").await;
         proxy.set_delay(Duration::ZERO);
         let told = at.finish().await;

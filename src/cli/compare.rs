@@ -166,12 +166,7 @@ async fn compare(global: &Global, args: &CompareArgs) -> Result<(Report, Outcome
         let _ = stop.send(true);
         std::future::pending::<()>().await;
     });
-    let mut told = stopped.clone();
-    let ways = tokio::select! {
-        ways = Ways::open(global, args) => ways?,
-        // What it had begun goes with it.
-        _ = told.wait_for(|stop| *stop) => return Err(eyre!("cancelled while the ways to the databases were opened")),
-    };
+    let ways = Ways::open(global, args, stopped.clone()).await?;
     if let Some(condition) = &args.filter
         && let Err(why) = ways.check(condition, stopped.clone()).await
     {

@@ -308,6 +308,7 @@ impl Parts<'_> {
         self.run_dir.write("kubeconfig-no-pim", &self.cluster.no_pim_kubeconfig())?;
         self.run_dir.write("kubeconfig-no-exec", &self.cluster.no_exec_kubeconfig())?;
         self.run_dir.write("kubeconfig-no-streams", &self.cluster.no_streams_kubeconfig())?;
+        self.run_dir.write("kubeconfig-no-secrets", &self.cluster.no_secrets_kubeconfig())?;
         let secret_file =
             self.run_dir.write("azure-client-secret", self.principal.client_secret.expose_secret())?;
         let config = self.config(azure, service, &ca_file, &kubeconfig, &secret_file);

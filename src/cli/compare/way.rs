@@ -29,34 +29,23 @@ pub struct Way {
 }
 
 impl Ways {
-    /// Opens both; nothing is left behind when one cannot be opened.
+    /// Opens both, unless we are told to stop; nothing is left behind when one cannot be opened.
     ///
     /// # Errors
     /// The addresses or the configuration cannot be used, or a tunnel cannot be opened.
-    pub async fn open(global: &Global, args: &CompareArgs) -> Result<Ways> {
+    pub async fn open(global: &Global, args: &CompareArgs, mut stop: watch::Receiver<bool>) -> Result<Ways> {
         if let Some(env) = args.live.strip_prefix('@') {
             let around = Environment::read(global, env)?;
-            let live = around.tunnel(args, None);
-            let restored = async {
-                match args.restored.strip_prefix('@') {
-                    Some(server) => around.tunnel(args, Some(server)).await,
-                    None => direct_to(&args.restored, "DRTUI_RESTORED_PASSWORD", args)
-                        .await
-                        .wrap_err("--restored"),
+            let opened = tokio::select! {
+                opened = around.both(args) => opened,
+                _ = stop.wait_for(|stop| *stop) => {
+                    Err(eyre!("cancelled while the ways to the databases were opened"))
                 }
             };
-            return match tokio::join!(live, restored) {
-                (Ok(live), Ok(restored)) => Ok(Ways { live, restored }),
-                (live, restored) => {
-                    let (failed, opened): (Vec<_>, Vec<_>) =
-                        [live, restored].into_iter().partition(Result::is_err);
-                    for way in opened.into_iter().flatten() {
-                        way.close().await;
-                    }
-                    let why = failed.into_iter().find_map(Result::err);
-                    Err(why.unwrap_or_else(|| eyre!("no way to the databases")))
-                }
-            };
+            if opened.is_err() {
+                around.opener.cleared().await;
+            }
+            return opened;
         }
         let live = url(&args.live, "DRTUI_LIVE_PASSWORD").wrap_err("--live")?;
         let restored = match args.restored.strip_prefix('@') {
@@ -139,6 +128,29 @@ impl Environment {
         let (target, settings) = (config.target(Some(env))?, config.settings(Some(env))?);
         let opener = Opener::new(&settings.kubernetes);
         Ok(Environment { target, settings, opener })
+    }
+
+    async fn both(&self, args: &CompareArgs) -> Result<Ways> {
+        let restored = async {
+            match args.restored.strip_prefix('@') {
+                Some(server) => self.tunnel(args, Some(server)).await,
+                None => {
+                    direct_to(&args.restored, "DRTUI_RESTORED_PASSWORD", args).await.wrap_err("--restored")
+                }
+            }
+        };
+        match tokio::join!(self.tunnel(args, None), restored) {
+            (Ok(live), Ok(restored)) => Ok(Ways { live, restored }),
+            (live, restored) => {
+                let (failed, opened): (Vec<_>, Vec<_>) =
+                    [live, restored].into_iter().partition(Result::is_err);
+                for way in opened.into_iter().flatten() {
+                    way.close().await;
+                }
+                let why = failed.into_iter().find_map(Result::err);
+                Err(why.unwrap_or_else(|| eyre!("no way to the databases")))
+            }
+        }
     }
 
     /// A tunnel with the app's credentials: to the app's own server, or to another one.

@@ -1,4 +1,4 @@
-//! Who may do what: five users, their tokens, the rules behind every request and the reviews that tell them.
+//! Who may do what: six users, their tokens, the rules behind every request and the reviews that tell them.
 
 use rand::Rng;
 use serde_json::{Value, json};
@@ -25,10 +25,13 @@ pub enum Role {
     NoExec,
     /// A responder who may do neither.
     NoStreams,
+    /// A responder who may not read secrets.
+    NoSecrets,
 }
 
 impl Role {
-    pub const ALL: [Role; 5] = [Role::Responder, Role::Viewer, Role::NoPim, Role::NoExec, Role::NoStreams];
+    pub const ALL: [Role; 6] =
+        [Role::Responder, Role::Viewer, Role::NoPim, Role::NoExec, Role::NoStreams, Role::NoSecrets];
 
     pub fn user(self) -> &'static str {
         match self {
@@ -37,12 +40,17 @@ impl Role {
             Role::NoPim => "no-pim@sandbox.example",
             Role::NoExec => "no-exec@sandbox.example",
             Role::NoStreams => "no-streams@sandbox.example",
+            Role::NoSecrets => "no-secrets@sandbox.example",
         }
     }
 
-    /// True if it reads secrets, and writes in its namespaces.
+    /// True if it writes in its namespaces.
     fn responds(self) -> bool {
-        matches!(self, Role::Responder | Role::NoExec | Role::NoStreams)
+        matches!(self, Role::Responder | Role::NoExec | Role::NoStreams | Role::NoSecrets)
+    }
+
+    fn reads_secrets(self) -> bool {
+        self.responds() && self != Role::NoSecrets
     }
 
     /// Parts of a resource that it may not touch where it writes.
@@ -50,7 +58,7 @@ impl Role {
         match self {
             Role::NoExec => &["exec", "attach"],
             Role::NoStreams => &["exec", "attach", "portforward"],
-            Role::Responder | Role::Viewer | Role::NoPim => &[],
+            Role::Responder | Role::Viewer | Role::NoPim | Role::NoSecrets => &[],
         }
     }
 }
@@ -114,13 +122,14 @@ impl Access {
     }
 
     pub fn token(&self, role: Role) -> &str {
-        let [responder, viewer, no_pim, no_exec, no_streams] = &self.tokens;
+        let [responder, viewer, no_pim, no_exec, no_streams, no_secrets] = &self.tokens;
         match role {
             Role::Responder => responder,
             Role::Viewer => viewer,
             Role::NoPim => no_pim,
             Role::NoExec => no_exec,
             Role::NoStreams => no_streams,
+            Role::NoSecrets => no_secrets,
         }
     }
 
@@ -153,7 +162,7 @@ impl Access {
             return rules;
         }
         for resource in Resource::ALL {
-            if resource == Resource::Secret && !role.responds() {
+            if resource == Resource::Secret && !role.reads_secrets() {
                 continue;
             }
             let part = |name: &str| format!("{}/{name}", resource.plural());

@@ -267,6 +267,11 @@ impl Cluster {
         self.kubeconfig_of(Role::NoStreams)
     }
 
+    /// As `kubeconfig`, for a responder who may not read secrets.
+    pub fn no_secrets_kubeconfig(&self) -> String {
+        self.kubeconfig_of(Role::NoSecrets)
+    }
+
     fn kubeconfig_of(&self, role: Role) -> String {
         let (name, url, token) = (&self.name, self.url(), self.access.token(role));
         let user = role.user();

@@ -4,6 +4,7 @@
 mod stops;
 
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -135,20 +136,28 @@ async fn from_the_item_to_a_lost_row_and_back_with_evidence() {
     let config = sandbox.word("/config").to_owned();
     let password = sandbox.word("/postgres/live_url").split(['@', ':']).nth(2).unwrap().to_owned();
     tokio::task::spawn_blocking(move || {
-        the_command_goes_through_tunnels(&config);
+        the_command_goes_through_tunnels(&config, &password);
         a_person_compares(&config, &password);
     })
     .await
     .unwrap();
 }
 
-/// With the environment's configuration alone, through the app's pod, and through pods of its own.
-fn the_command_goes_through_tunnels(config: &str) {
+/// With the environment's configuration alone, through the app's pod, and through pods of its own. The password is nowhere
+/// while it runs, nor afterwards.
+fn the_command_goes_through_tunnels(config: &str, password: &str) {
     let copy = format!("@{COPY}");
+    let home = Home::new();
     let run = |more: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_drtui"));
         command.args(["--config", config, "compare", "--restored", &copy, "--format", "json"]).args(more);
-        command.output().unwrap()
+        command.env("XDG_STATE_HOME", home.path()).env("TMPDIR", home.path()).env("DRTUI_LOG", "debug");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let ends = std::thread::spawn(move || child.wait_with_output().unwrap());
+        while !ends.is_finished() {
+            assert_eq!(told_on_a_command_line(password), Vec::<String>::new());
+        }
+        ends.join().unwrap()
     };
     for more in [["--live", "@production"].as_slice(), &["--live", "@production", "-x"]] {
         let output = run(more);
@@ -163,6 +172,10 @@ fn the_command_goes_through_tunnels(config: &str) {
         let lost = document["tables"].as_array().unwrap().iter().map(|t| t["lost"].as_u64().unwrap());
         assert!(lost.sum::<u64>() > 0, "{document}");
         assert!(said.contains("LIVE ") && said.contains("PTR ") && said.contains(" through "), "{said}");
+        assert!(!said.contains(password) && !document.to_string().contains(password), "it is printed");
+        let mut found = Vec::new();
+        holders(home.path(), password, &mut found);
+        assert_eq!(found, Vec::<PathBuf>::new(), "{more:?}");
     }
     let wrong = run(&["--live", "@nowhere"]);
     assert!(wrong.status.code() != Some(0) && String::from_utf8_lossy(&wrong.stderr).contains("nowhere"));

@@ -118,6 +118,7 @@ impl Ground {
         dir.write("kubeconfig-viewer", &cluster.viewer_kubeconfig()).unwrap();
         dir.write("kubeconfig-no-exec", &cluster.no_exec_kubeconfig()).unwrap();
         dir.write("kubeconfig-no-streams", &cluster.no_streams_kubeconfig()).unwrap();
+        dir.write("kubeconfig-no-secrets", &cluster.no_secrets_kubeconfig()).unwrap();
         let config = Kubeconfig::from_yaml(&cluster.kubeconfig()).unwrap();
         let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
         let client = Client::try_from(config).unwrap();

@@ -35,8 +35,9 @@ async fn no_way_shows_the_password() {
     let url = ground.url.clone();
     let bin = key_vault(&ground);
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let ways: [(&str, Vec<&str>); 7] = [
+    let ways: [(&str, Vec<&str>); 8] = [
         ("the app's pod", vec![]),
+        ("asked of the app's pod", vec![]),
         ("a pod of its own", vec!["-x"]),
         ("port-forward", vec!["--port-forward"]),
         ("a URL on the command line", vec!["-u", &url]),
@@ -48,6 +49,10 @@ async fn no_way_shows_the_password() {
         let sql = format!("select pg_sleep(60), {n} /* watched */");
         let mut command = ground.tunnel(&[words.as_slice(), &[APP, "--", "psql", "-c", &sql]].concat());
         command.env("PATH", &path).env("DRTUI_LOG", "debug");
+        if *way == "asked of the app's pod" {
+            // Whoever may not read the secret may run `printenv` there, as konduit.sh does.
+            command.env("KUBECONFIG", ground.dir.path().join("kubeconfig-no-secrets"));
+        }
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         runs(&admin, way, &sql).await;
         assert_eq!(shown(&ground.password), Vec::<String>::new(), "{way}");

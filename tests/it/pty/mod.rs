@@ -6,4 +6,4 @@ mod harness_tests;
 mod picture;
 mod screenshot;
 mod terminal;
-mod tunnels;
+pub mod tunnels;

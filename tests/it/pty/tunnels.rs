@@ -12,15 +12,15 @@ use super::harness::{Home, Pty, Spawn};
 use crate::incident::ground::{Ground, SOON, alone, hides, shows};
 use crate::incident::{arm, open, settled};
 
-/// Asks for a tunnel to live through a pod of its own, armed.
-fn ask_for_a_pod(pty: &mut Pty) {
+/// Asks for a tunnel to live through a pod of its own, armed; `yes` is what the guard wants typed.
+pub fn ask_for_a_pod(pty: &mut Pty, yes: &str) {
     pty.send("5t");
     shows(pty, "a pod of the app");
     pty.send("\t ");
     shows(pty, "a pod made for it");
     pty.send("\r");
     shows(pty, "through a new pod");
-    pty.send("production\r");
+    pty.send(yes);
 }
 
 /// The kinds of undos, and the ids of those that are over, as the journal has them.
@@ -39,7 +39,7 @@ fn a_pod_of_its_own_is_owed_until_the_cluster_shows_that_it_is_gone_also_after_a
     settled(&pty);
     open(&mut pty);
     arm(&mut pty);
-    ask_for_a_pod(&mut pty);
+    ask_for_a_pod(&mut pty, "production\r");
     tunnel_is_open(&pty, "t1");
     pty.send("L");
     shows(&pty, "u1   OPEN");
@@ -54,7 +54,7 @@ fn a_pod_of_its_own_is_owed_until_the_cluster_shows_that_it_is_gone_also_after_a
     hides(&pty, "Undo ledger");
 
     // A crash leaves the next one to its deadline, and to whoever comes back.
-    ask_for_a_pod(&mut pty);
+    ask_for_a_pod(&mut pty, "production\r");
     tunnel_is_open(&pty, "t2");
     pty.kill9();
     pty.wait_end();
@@ -102,7 +102,7 @@ fn without_the_right_to_exec_the_cockpit_says_so_and_goes_by_port_forward() {
     // Until its tunnel is known to have failed, another to the same place is refused.
     shows(&pty, "FAILED: not allowed");
     arm(&mut pty);
-    ask_for_a_pod(&mut pty);
+    ask_for_a_pod(&mut pty, "production\r");
     tunnel_is_open(&pty, "t2");
     pty.send("z");
     shows(&pty, "create pods/exec is not allowed: it goes by port-forward to a pod of its own");
@@ -125,7 +125,7 @@ fn without_any_right_into_a_pod_both_are_named_and_nothing_is_owed() {
     settled(&pty);
     open(&mut pty);
     arm(&mut pty);
-    ask_for_a_pod(&mut pty);
+    ask_for_a_pod(&mut pty, "production\r");
     shows(&pty, "neither create pods/exec nor");
     on_record(&home, "nothing was made", |events| (undos(events).1 == ["u1"]).then_some(()));
     leave(&mut pty);

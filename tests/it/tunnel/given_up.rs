@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use super::ground::{APP, Ground, NS, PATIENCE, until};
 use crate::incident::ground::shows;
 use crate::incident::{arm, open};
-use crate::pty::harness::{Home, Pty, Spawn};
+use crate::pty::harness::{Home, Spawn};
+use crate::pty::tunnels::ask_for_a_pod;
 
 /// The connection to the server that never says a word: a pod was made for it.
 async fn asked(ground: &Ground, silent: &TcpListener) -> TcpStream {
@@ -48,7 +49,7 @@ async fn in_the_cockpit(ground: &Ground, silent: &TcpListener) {
     shows(&pty, "● kubernetes");
     open(&mut pty);
     arm(&mut pty);
-    ask_for_a_pod(&mut pty);
+    ask_for_a_pod(&mut pty, "y");
     let _first = asked(ground, silent).await;
     pty.send("5x");
     shows(
@@ -57,22 +58,12 @@ async fn in_the_cockpit(ground: &Ground, silent: &TcpListener) {
     );
     shows(&pty, "u1 put back");
     until("its pod is deleted", async || ground.made().await.is_empty()).await;
-    ask_for_a_pod(&mut pty);
+    ask_for_a_pod(&mut pty, "y");
     let _second = asked(ground, silent).await;
     pty.send("q");
     assert_eq!(pty.wait_exit().code, 0);
     shows(&pty, "Closing 1 tunnel…");
     assert_eq!(ground.made().await, Vec::<String>::new());
-}
-
-fn ask_for_a_pod(pty: &mut Pty) {
-    pty.send("5t");
-    shows(pty, "a pod of the app");
-    pty.send("\t ");
-    shows(pty, "a pod made for it");
-    pty.send("\r");
-    shows(pty, "through a new pod");
-    pty.send("y");
 }
 
 #[tokio::test(flavor = "multi_thread")]

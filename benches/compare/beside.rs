@@ -1,21 +1,22 @@
 //! What live's own work feels: pgbench as fast as it can, alone and while comparisons run, its rate and how much it finds
 //! in the buffers.
 
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::pair::Server;
-use super::{Bench, median, wire};
+use super::{Bench, wire};
 use drtui::compare::Options;
-use drtui::compare::engine::CompareError;
-use tokio::sync::watch;
 
-/// Runs of each kind, alternating.
+/// Runs of each kind, alternating, where the promise is.
 const ROUNDS: usize = 3;
-
-/// Seconds of a run; fewer with a small pair, which is made to see whether it works.
-fn seconds() -> u64 {
-    if super::story::rows() < 1_000_000 { 6 } else { 15 }
-}
+/// Seconds of pgbench alone before each comparison, and the least that is compared beside it.
+const SECONDS: usize = 20;
+/// Seconds until pgbench is at its rate.
+const WARM: usize = 5;
 
 /// Live commits to the disk, as a real server does. In life the copy stands on another machine, and so does drtui: with two
 /// cores or more live and its clients get the first, the copy and drtui the second, and that is the promise. What it is
@@ -24,8 +25,8 @@ pub fn pgbench(bench: &mut Bench) {
     let (live, restored) = (&bench.pair.live, &bench.pair.restored);
     live.sql("app", "ALTER SYSTEM SET fsync = on");
     live.sql("app", "SELECT pg_reload_conf()");
-    run(live, &["-i", "-s", "20", "-q"]);
-    run(live, &["-c", "2", "-T", "5"]);
+    let port = live.port.to_string();
+    live.must("pgbench", &["-i", "-s", "20", "-q", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "app"]);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let apart = (cores >= 2).then(|| {
         println!("  live and pgbench on core 0; the copy and drtui on core 1:");
@@ -33,7 +34,7 @@ pub fn pgbench(bench: &mut Bench) {
         keep_to("1", postmaster(restored));
         // Whatever we start inherits it.
         keep_to("1", std::process::id());
-        let apart = both(live, restored.port, Some("0"));
+        let apart = both(live, restored.port, Some("0"), ROUNDS);
         let all = format!("0-{}", cores - 1);
         for of in [postmaster(live), postmaster(restored), std::process::id()] {
             keep_to(&all, of);
@@ -42,7 +43,8 @@ pub fn pgbench(bench: &mut Bench) {
     });
     println!("  all on {cores} cores:");
     give_way(postmaster(restored));
-    let together = both(live, restored.port, None);
+    let rounds = if apart.is_some() { 1 } else { ROUNDS };
+    let together = both(live, restored.port, None, rounds);
     if apart.is_some() {
         println!("  for information, all on the same cores: {:.1} % of the rate", together.0);
     }
@@ -51,53 +53,109 @@ pub fn pgbench(bench: &mut Bench) {
     bench.at_least("pgbench's buffer hit ratio while comparing, of before", hits, 90.0, "%");
 }
 
-/// Per cent of the rate and of the hit ratio that are left while comparing.
-fn both(live: &Server, copy: u16, core: Option<&str>) -> (f64, f64) {
+/// Per cent of the rate and of the hit ratio that are left while comparing, from a comparison's begin to its end.
+fn both(live: &Server, copy: u16, core: Option<&str>, rounds: usize) -> (f64, f64) {
+    let work = Pgbench::start(live, core);
+    work.seconds(|n| n >= WARM);
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let a = measured(live, core);
-        let (compared, b) = while_comparing(live, copy, || measured(live, core));
+    for _ in 0..rounds {
+        let a = work.measured(live, |n| n >= SECONDS);
+        let began = Instant::now();
+        let comparing = compare(live.port, copy);
+        let b = work.measured(live, |_| comparing.is_finished());
+        let (took, times) = (began.elapsed(), comparing.join().unwrap());
         println!(
-            "  alone {:.0} tps, {:.2} % hits; with {compared} comparisons done {:.0} tps, {:.2} % hits",
-            a.0, a.1, b.0, b.1
+            "  alone {:.0} tps, {:.2} % hits; beside {times} comparisons of {:.0} s {:.0} tps (worst second {:.0}), {:.2} % hits",
+            a.rate,
+            a.hits,
+            took.as_secs_f64() / f64::from(times),
+            b.rate,
+            b.worst,
+            b.hits
         );
         alone.push(a);
         beside.push(b);
     }
-    let rate = |all: &[(f64, f64)]| median(all.iter().map(|t| t.0).collect());
-    let hits = |all: &[(f64, f64)]| median(all.iter().map(|t| t.1).collect());
-    (rate(&beside) / rate(&alone) * 100.0, hits(&beside) / hits(&alone) * 100.0)
+    let of = |all: &[Measured], what: fn(&Measured) -> f64| all.iter().map(what).sum::<f64>();
+    let left = |what| of(&beside, what) / of(&alone, what) * 100.0;
+    (left(|m| m.rate), left(|m| m.hits))
 }
 
-fn run(live: &Server, args: &[&str]) -> String {
-    on(live, None, args)
+/// pgbench at work, as fast as it can.
+struct Pgbench {
+    child: Child,
+    /// Transactions of each second.
+    rates: Receiver<f64>,
 }
 
-/// pgbench, on one core if that is said.
-fn on(live: &Server, core: Option<&str>, args: &[&str]) -> String {
-    let (port, pgbench) = (live.port.to_string(), live.program("pgbench"));
-    let at = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "app"];
-    let output = match core {
-        Some(core) => live.must("/usr/bin/taskset", &[&["-c", core, &pgbench], args, &at[..]].concat()),
-        None => live.must("pgbench", &[args, &at[..]].concat()),
-    };
-    String::from_utf8(output.stdout).unwrap()
+struct Measured {
+    /// Transactions a second.
+    rate: f64,
+    worst: f64,
+    /// Per cent of its tables' blocks that were found in the buffers.
+    hits: f64,
 }
 
-/// Transactions a second, and per cent of its tables' blocks that were found in the buffers.
-fn measured(live: &Server, core: Option<&str>) -> (f64, f64) {
-    let before = blocks(live);
-    let text = on(live, core, &["-c", "2", "-j", "1", "-T", &seconds().to_string()]);
-    let after = blocks(live);
-    let tps = text.lines().find_map(|l| l.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-    let (hit, read) = (after.0 - before.0, after.1 - before.1);
-    (tps.unwrap(), hit / (hit + read) * 100.0)
+impl Pgbench {
+    fn start(live: &Server, core: Option<&str>) -> Pgbench {
+        let mut command = Command::new("taskset");
+        command.args([
+            "-c",
+            core.unwrap_or("0-1023"),
+            &live.program("pgbench"),
+            "-P",
+            "1",
+            "-T",
+            "36000",
+            "-c",
+            "2",
+        ]);
+        command.args(["-h", "127.0.0.1", "-p", &live.port.to_string(), "-U", "postgres", "app"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let (told, rates) = channel();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let rate = line.strip_prefix("progress: ").and_then(|l| l.split(' ').nth(2)?.parse().ok());
+                if rate.is_some_and(|rate| told.send(rate).is_err()) {
+                    return;
+                }
+            }
+        });
+        Pgbench { child, rates }
+    }
+
+    /// The rates of the seconds to come, until `done` says so of their number.
+    fn seconds(&self, done: impl Fn(usize) -> bool) -> Vec<f64> {
+        let mut all = Vec::new();
+        while all.is_empty() || !done(all.len()) {
+            all.push(self.rates.recv().unwrap());
+        }
+        all
+    }
+
+    fn measured(&self, live: &Server, done: impl Fn(usize) -> bool) -> Measured {
+        let before = blocks(live);
+        let all = self.seconds(done);
+        let after = blocks(live);
+        let (hit, read) = (after.0 - before.0, after.1 - before.1);
+        Measured {
+            rate: all.iter().sum::<f64>() / all.len() as f64,
+            worst: all.iter().copied().fold(f64::MAX, f64::min),
+            hits: hit / (hit + read) * 100.0,
+        }
+    }
 }
 
-/// Blocks of pgbench's tables and indexes that were found, and that were read.
+impl Drop for Pgbench {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Blocks of pgbench's tables and indexes that were found, and that were read, until a second ago.
 fn blocks(live: &Server) -> (f64, f64) {
-    // What pgbench's sessions did is counted when they end.
-    live.until("app", "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'");
     let sums = "SELECT sum(heap_blks_hit + coalesce(idx_blks_hit, 0)) || ' ' || sum(heap_blks_read + coalesce(idx_blks_read, 0))
         FROM pg_statio_user_tables WHERE relname LIKE 'pgbench%'";
     let text = live.ask("app", sums);
@@ -105,27 +163,18 @@ fn blocks(live: &Server) -> (f64, f64) {
     (hit.parse().unwrap(), read.parse().unwrap())
 }
 
-/// Compares orders again and again once pgbench is at work; how often it came to the end. The last one is cancelled.
-fn while_comparing<T>(live: &Server, copy: u16, work: impl FnOnce() -> T) -> (u32, T) {
-    let (stop, stopped) = watch::channel(false);
-    let (ports, live) = ((live.port, copy), live.clone());
-    let beside = std::thread::spawn(move || {
-        live.until("app", "SELECT count(*) > 1 FROM pg_stat_activity WHERE application_name = 'pgbench'");
+/// Compares orders from begin to end, again if that was quick; how often.
+fn compare(live: u16, copy: u16) -> JoinHandle<u32> {
+    std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut done = 0;
-        loop {
+        let (began, mut done) = (Instant::now(), 0);
+        while began.elapsed() < Duration::from_secs(SECONDS as u64) {
             let options = Options { tables: vec!["orders".into()], ..Options::default() };
-            let run = wire::compare_until(ports.0, ports.1, "reader", options, stopped.clone());
-            match runtime.block_on(run).outcome {
-                Ok(_) => done += 1,
-                Err(CompareError::Cancelled) => return done,
-                Err(e) => panic!("{e}"),
-            }
+            runtime.block_on(wire::compare(live, copy, "reader", options)).outcome.unwrap();
+            done += 1;
         }
-    });
-    let result = work();
-    stop.send(true).unwrap();
-    (beside.join().unwrap(), result)
+        done
+    })
 }
 
 fn postmaster(server: &Server) -> u32 {

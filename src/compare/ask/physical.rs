@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::and;
+use crate::compare::model::TableName;
 
 /// `xmin` as a number, without the cost of its text. `age` counts from the transaction that is next; both wrap at 2^32.
 /// Identifiers below 3 are all "frozen" or older, and come out as 2.
@@ -17,6 +18,46 @@ const BLOCK: &str = "drtui__block";
 /// Fingerprint of a row version, an `int8`.
 pub fn fingerprint() -> String {
     format!("hashtidextended(ctid, {XMIN})")
+}
+
+/// Since when: one text, the transaction before which all others are over now; and the table's size in bytes.
+pub fn since(oid: u32) -> String {
+    format!("SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text, pg_relation_size({oid}::oid)::int8")
+}
+
+/// A piece of a sequential scan, `rows` long. With `synchronize_seqscans` the server begins where the last such scan of
+/// the table stopped. Answers (unit of the first row, number, count, fingerprint) by units of `unit` blocks: number 1 is
+/// that first unit, 0 what lies before it (the scan went round), and `most` + 1 what lies beyond the next `most` ones.
+pub fn piece(table: &str, rows: u64, unit: u64, most: u64) -> String {
+    format!(
+        "WITH first AS (SELECT split_part(ltrim(ctid::text, '('), ',', 1)::int8 / {unit} u FROM {table} LIMIT 1) \
+         SELECT (SELECT u FROM first), width_bucket(ctid_, (SELECT array_agg(format('(%s,0)', least((u + n) * {unit}, \
+         4294967294))::tid ORDER BY n) FROM first, generate_series(0, {most}) n))::int8, count(*)::int8, \
+         bit_xor({}) FROM (SELECT ctid ctid_, xmin xmin_ FROM {table} LIMIT {rows}) piece GROUP BY 1, 2",
+        fingerprint().replace("ctid", "ctid_").replace("xmin", "xmin_")
+    )
+}
+
+/// (number, count, fingerprint) of the given buckets of `width` blocks, by TID ranges.
+pub fn buckets_of(scan: Scan<'_>, buckets: &[u64], width: u64) -> String {
+    format!(
+        "SELECT {BUCKET}, y.n, y.h FROM unnest({}) {BUCKET}, \
+         LATERAL (SELECT count(*)::int8 n, coalesce(bit_xor({}), 0) h {}) y",
+        numbers(buckets),
+        fingerprint(),
+        range(scan, &format!("{BUCKET} * {width}"), &format!("({BUCKET} + 1) * {width}"))
+    )
+}
+
+/// (rows, rows written since the transaction `since`, number of the file) of a table, by one sequential scan.
+pub fn written(name: &TableName, since: &str) -> String {
+    let quoted = format!("{}.{}", super::ident(&name.schema), super::ident(&name.name));
+    format!(
+        "SELECT count(*)::int8, (count(*) FILTER (WHERE age(xmin) <= age({}::xid)))::int8, \
+         coalesce(pg_relation_filenode({}::regclass)::int8, 0) FROM ONLY {quoted}",
+        super::literal(since),
+        super::literal(&quoted)
+    )
 }
 
 /// A table to be scanned: its quoted name, and the caller's condition.
@@ -158,6 +199,19 @@ mod tests {
         let sql = buckets_by_scan(SCAN, 5_000, 64, Some(5));
         assert!(sql.contains("<> ALL ('{\"(2048,1)\",\"(4096,1)\"}'::tid[]) OR pg_sleep("), "{sql}");
         assert!(!buckets_by_scan(SCAN, 5_000, 64, None).contains("pg_sleep"));
+    }
+
+    #[test]
+    fn a_piece_is_told_by_its_own_columns() {
+        let sql = piece("ONLY \"s\".\"t\"", 1_000, 16, 40);
+        assert!(
+            sql.contains("hashtidextended(ctid_, CASE WHEN age(xmin_)") && sql.ends_with("GROUP BY 1, 2"),
+            "{sql}"
+        );
+        let name = TableName { schema: "s".into(), name: "it's".into() };
+        let sql = written(&name, "9");
+        assert!(sql.contains("<= age('9'::xid)") && sql.contains("'\"s\".\"it''s\"'::regclass"), "{sql}");
+        assert!(buckets_of(SCAN, &[3], 16).contains("unnest('{3}'::int8[])"));
     }
 
     #[test]

@@ -12,16 +12,18 @@ pub fn settings(side: Side, limit: Duration) -> String {
     let mut sql = format!(
         "SET default_transaction_read_only = on; SET statement_timeout = {}; SET lock_timeout = '2s';
          SET idle_in_transaction_session_timeout = '300s'; SET row_security = off; SET search_path = '';
-         SET synchronize_seqscans = off; SET jit = off; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD';
+         SET jit = off; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD';
          SET extra_float_digits = 1; SET bytea_output = 'hex'; SET intervalstyle = 'postgres';
          SET xmlbinary = 'base64'; SET quote_all_identifiers = off; SET standard_conforming_strings = on;
          SET client_encoding = 'UTF8'; SET client_connection_check_interval = '1s'; SET work_mem = '32MB';
          SET application_name = '{APPLICATION}'; ",
         limit.as_millis()
     );
-    if side == Side::Live {
-        sql.push_str("SET max_parallel_workers_per_gather = 0; ");
-    }
+    sql.push_str(match side {
+        // A scan in pieces goes on where the last one stopped; no answer depends on where it begins.
+        Side::Live => "SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = on; ",
+        Side::Restored => "SET synchronize_seqscans = off; ",
+    });
     sql
 }
 

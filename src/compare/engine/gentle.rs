@@ -86,28 +86,37 @@ pub async fn undivided<'w, T>(
     Ok(Err("live is busy again and again".to_owned()))
 }
 
-/// Waits for live, does `work`, counts its time, and rests if others are at work; `blocks` if it is a chunk by which the
-/// next is sized.
+/// Waits for live, does `work`, counts its time.
 ///
 /// # Errors
 /// Those of the work; the time allowed on live is used up; [`CompareError::NoRoom`].
+pub async fn at_once<T>(
+    asking: &Asking<'_>,
+    work: Later<'_, Result<T, CompareError>>,
+) -> Result<T, CompareError> {
+    wait(asking).await?;
+    stoppable(asking, Resting::default(), work).await?.map_err(|why| CompareError::NoRoom { why })
+}
+
+/// The same, and rests if others are at work; how long the work took. `blocks` if it is a chunk by which the next is
+/// sized.
+///
+/// # Errors
+/// As [`at_once`].
 pub async fn chunk<T>(
     asking: &Asking<'_>,
     blocks: Option<u64>,
     work: Later<'_, Result<T, CompareError>>,
-) -> Result<T, CompareError> {
+) -> Result<(T, Duration), CompareError> {
     wait(asking).await?;
     let began = Instant::now();
-    let done = match stoppable(asking, Resting::default(), work).await? {
-        Ok(done) => done,
-        Err(why) => return Err(CompareError::NoRoom { why }),
-    };
+    let done = at_once(asking, work).await?;
     let took = began.elapsed();
     if let Some(blocks) = blocks {
         asking.pace.size(blocks, took);
     }
-    pause(asking, asking.pace.rest_after(took)).await?;
-    Ok(done)
+    pause(asking, asking.pace.rest_after(took, asking.live.is_within())).await?;
+    Ok((done, took))
 }
 
 /// The same on live; the copy is asked at once.
@@ -120,7 +129,7 @@ pub async fn ask<T>(
     work: Later<'_, Result<T, CompareError>>,
 ) -> Result<T, CompareError> {
     match side {
-        Side::Live => chunk(asking, None, work).await,
+        Side::Live => Ok(chunk(asking, None, work).await?.0),
         Side::Restored => work.await,
     }
 }
@@ -180,7 +189,7 @@ async fn troubled(asking: &Asking<'_>, resting: Resting) -> String {
                     Ok(Some(why)) if looks + 1 >= LOOKS => return why,
                     Ok(Some(_)) => looks += 1,
                     // It was begun at full speed: that was before others came.
-                    Ok(None) if !resting.rests() && resting.could && asking.pace.rest().is_some() => {
+                    Ok(None) if !resting.rests() && resting.could && asking.pace.rests() => {
                         return "others are at work on live".to_owned();
                     }
                     Ok(None) => looks = 0,
@@ -211,6 +220,8 @@ pub async fn beside<'w, L, C>(
     match try_select(live(), copy).await {
         Err(Either::Left((e, _)) | Either::Right((e, _))) => Err(e),
         Ok(Either::Right((copy, live))) => Ok((live.await?, copy)),
+        // What is held by no transaction can wait.
+        Ok(Either::Left((found, copy))) if !asking.live.is_within() => Ok((found, copy.await?)),
         Ok(Either::Left((found, mut copy))) => {
             if let Ok(copy) = timeout(HOLD, &mut copy).await {
                 return Ok((found, copy?));

@@ -12,6 +12,7 @@ mod one_side;
 mod overview;
 mod pace;
 mod physical;
+mod pieces;
 mod run;
 mod session;
 mod sides;

@@ -87,7 +87,7 @@ pub async fn look(asking: &Asking<'_>, tables: &[&Table]) -> Result<Same, Compar
     for glimpse in glimpses {
         asking.tell.tell(glimpse).await;
     }
-    gentle::pause(asking, asking.pace.rest_after(took)).await?;
+    gentle::pause(asking, asking.pace.rest_after(took, false)).await?;
     Ok(same)
 }
 

@@ -20,8 +20,11 @@ const SPARE: u64 = 8;
 const SLOWER: u32 = 5;
 const SLOWER_BY: Duration = Duration::from_millis(100);
 
-/// While others are at work on live we rest this many times as long as we worked.
-const REST: u32 = 9;
+/// While others are at work on live we rest this many times as long as we worked: beside pgbench on one core that leaves
+/// it more than nine tenths of its rate (`benches/compare/beside.rs`).
+const REST: u32 = 14;
+/// Within a transaction: longer rests would hold its snapshot longer, which costs those who write more than they gain.
+const REST_WITHIN: u32 = 1;
 /// The longest rest.
 const LONGEST_REST: Duration = Duration::from_secs(3);
 
@@ -152,20 +155,21 @@ impl Pace {
         }
     }
 
-    /// How many times as long as we work we rest: not at all while nobody else is at work.
-    pub fn rest(&self) -> Option<u32> {
-        (self.watches() && self.state(|s| s.others)).then_some(REST)
+    /// True if we rest: others are at work.
+    pub fn rests(&self) -> bool {
+        self.watches() && self.state(|s| s.others)
     }
 
-    /// The rest after so much work.
-    pub fn rest_after(&self, worked: Duration) -> Duration {
-        self.rest().map_or(Duration::ZERO, |times| (worked * times).min(LONGEST_REST))
+    /// The rest after so much work, within a transaction on live or not.
+    pub fn rest_after(&self, worked: Duration, within: bool) -> Duration {
+        let times = if within { REST_WITHIN } else { REST };
+        if self.rests() { (worked * times).min(LONGEST_REST) } else { Duration::ZERO }
     }
 
     /// How a statement over so many blocks, at most, rests within itself; `None`: it has no blocks to rest at.
     pub fn resting(&self, blocks: Option<u64>) -> Resting {
         blocks.map_or_else(Resting::default, |n| Resting {
-            times: self.rest(),
+            times: self.rests().then_some(REST_WITHIN),
             pieces: n / REST_EVERY,
             could: true,
         })
@@ -278,7 +282,7 @@ mod tests {
             [(0, true), (0, false), (1, false), (1, true), (0, true), (1, true), (0, true), (0, false)];
         for (n, (load, rests)) in looks.into_iter().enumerate() {
             pace.saw(load);
-            assert_eq!(pace.rest().is_some(), rests, "look {n}");
+            assert_eq!(pace.rests(), rests, "look {n}");
         }
     }
 
@@ -291,10 +295,12 @@ mod tests {
         own.usual(30);
         assert_eq!((own.limit(), said.limit()), (60, 3));
         assert!(!pace(Some(0)).watches());
-        assert_eq!((own.rest(), said.rest()), (Some(9), None), "nobody else, no rest");
-        assert_eq!(own.rest_after(Duration::from_millis(100)), Duration::from_millis(900));
+        assert!(own.rests() && !said.rests(), "nobody else, no rest");
+        let ms = Duration::from_millis;
+        assert_eq!(own.rest_after(ms(100), false), ms(1_400));
+        assert_eq!(own.rest_after(ms(100), true), ms(100), "a snapshot is not held for a rest");
         let never = pace(Some(0));
         never.usual(30);
-        assert_eq!(never.rest(), None);
+        assert!(!never.rests());
     }
 }

@@ -1,4 +1,4 @@
-//! The physical path of one table, in one transaction on live: buckets, differing blocks, row versions with the proof
+//! The physical path of one table, as of one moment on live: buckets, differing blocks, row versions with the proof
 //! that none was overlooked, then identities joined on key.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::pace::Resting;
 use super::session::Session;
 use super::table::{Asking, At, Compared, Copied, Differences, Table};
-use super::{CompareError, fetch, gentle, logical, young};
+use super::{CompareError, fetch, gentle, logical, pieces, young};
 use crate::compare::ask::physical as ask;
 use crate::compare::ask::session::SNAPSHOT;
 use crate::compare::buckets::{self, Bucket, Buckets, OnlyOn, Version};
@@ -42,6 +42,9 @@ pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, Com
     };
     let live = || -> Later<'_, _> { Box::pin(live_buckets(asking, table, width)) };
     let ((live, blocks), (restored, young)) = gentle::beside(asking, live, Box::pin(copy)).await?;
+    if !asking.live.is_within() {
+        pieces::hold(asking, table, &live).await?;
+    }
     let differing = buckets::differing(&live, &restored);
     let (rows_live, rows_restored) = (rows(&live), rows(&restored));
     let differs = !differing.is_empty();
@@ -96,19 +99,24 @@ async fn opened(asking: &Asking<'_>, table: &Table) -> Result<u64, CompareError>
     Ok(blocks)
 }
 
-/// Live's buckets and blocks: by one sequential scan when the table is so large that the server reads it through its
-/// small ring of buffers; else in chunks of the time allowed.
+/// Live's buckets and blocks: in pieces with no transaction open if others are at work; else by one sequential scan when
+/// the table is so large that the server reads it through its small ring of buffers; else in chunks of the time allowed.
 async fn live_buckets(
     asking: &Asking<'_>,
     table: &Table,
     width: u64,
 ) -> Result<(Buckets, u64), CompareError> {
     let (live, scan) = (asking.live, table.scan(Side::Live));
-    if table.live.bytes > asking.ground.live.shared_buffers / 4 {
+    let ring = table.live.bytes > asking.ground.live.shared_buffers / 4;
+    if asking.pace.rests() && pieces::fit(table) {
+        return pieces::read(asking, table, width, ring).await;
+    }
+    if ring {
         let size = table.live.bytes / u64::from(asking.ground.live.block_size);
-        let scan = |resting| -> Later<'_, _> { Box::pin(ring_scan(asking, table, width, resting)) };
+        let scan = |resting| -> Later<'_, _> { Box::pin(whole(asking, table, width, resting)) };
         match gentle::undivided(asking, Some(size), scan).await? {
-            Ok(found) => return Ok(found),
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => return pieces::read(asking, table, width, ring).await,
             Err(why) => asking.tell.note(format!("{}: {why}: reading it in chunks", table.live.table())),
         }
     }
@@ -125,19 +133,22 @@ async fn live_buckets(
     Ok((found.0, blocks))
 }
 
-/// All of live's buckets in one statement.
-async fn ring_scan(
+/// All of live's buckets in one statement; `None` if others came and it is better read in pieces.
+async fn whole(
     asking: &Asking<'_>,
     table: &Table,
     width: u64,
     resting: Resting,
-) -> Result<(Buckets, u64), CompareError> {
+) -> Result<Option<(Buckets, u64)>, CompareError> {
+    if resting.rests() && pieces::fit(table) {
+        return Ok(None);
+    }
     let blocks = opened(asking, table).await?;
     let (began, mut found) = (Instant::now(), Copied::default());
     let sql = ask::buckets_by_scan(table.scan(Side::Live), blocks, width, resting.times);
     asking.live.each("fingerprints", &sql, |row| take_bucket(&row, &mut found, false)).await?;
     asking.pace.learn(blocks, resting.worked(began.elapsed()));
-    Ok((found.0, blocks))
+    Ok(Some((found.0, blocks)))
 }
 
 fn take_bucket(row: &tokio_postgres::Row, into: &mut Copied, ages: bool) -> Option<()> {
@@ -204,7 +215,7 @@ impl Chunks<'_> {
             session.each("fingerprints", &sql, |row| take_bucket(&row, &mut found, true)).await?;
             self.table.keep(from, found);
             // Nothing is gained by being done long before live, and the two may share a machine or its storage.
-            gentle::pause(self.asking, self.asking.pace.rest_after(began.elapsed())).await?;
+            gentle::pause(self.asking, self.asking.pace.rest_after(began.elapsed(), false)).await?;
         }
         self.asking.tell.advance((to - from) * u64::from(self.asking.ground.live.block_size));
         Ok(true)
@@ -252,7 +263,8 @@ async fn both(
 ) -> Result<(Packed, Packed), CompareError> {
     let (on_live, on_copy) = (question(Side::Live), question(Side::Restored));
     let live = gentle::chunk(asking, blocks, Box::pin(packed(asking.live, &on_live)));
-    tokio::try_join!(live, packed(asking.restored, &on_copy))
+    let ((live, _), restored) = tokio::try_join!(live, packed(asking.restored, &on_copy))?;
+    Ok((live, restored))
 }
 
 /// Bytes by number of bucket or block.

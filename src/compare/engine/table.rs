@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 use super::pace::Pace;
+use super::pieces::Pieces;
 use super::session::Session;
 use super::sides::Sides;
 use crate::compare::ask::content::Shared;
@@ -99,6 +100,7 @@ pub struct Table {
     filter: Option<String>,
     /// Fingerprints of the copy by chunk, kept when a connection is cut, and the snapshot that they are of.
     copied: Mutex<(String, BTreeMap<u64, Copied>)>,
+    pieces: Mutex<Pieces>,
 }
 
 /// Buckets of a chunk of the copy, and the age of each one's youngest writer.
@@ -107,7 +109,13 @@ pub type Copied = (Buckets, BTreeMap<u64, i64>);
 impl Table {
     pub fn new(id: TableId, live: Relation, restored: Relation, plan: Plan, options: &Options) -> Table {
         let quoted = [ask::table(&live.table()), ask::table(&restored.table())];
-        Table { id, live, restored, plan, quoted, filter: options.filter.clone(), copied: Mutex::default() }
+        let filter = options.filter.clone();
+        Table { id, live, restored, plan, quoted, filter, copied: Mutex::default(), pieces: Mutex::default() }
+    }
+
+    /// What was read of live in pieces.
+    pub fn pieces<T>(&self, change: impl FnOnce(&mut Pieces) -> T) -> T {
+        change(&mut self.pieces.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Chunks of the copy from here on are of this snapshot; those of another one are forgotten.

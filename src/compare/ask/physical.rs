@@ -25,37 +25,52 @@ pub fn since(oid: u32) -> String {
     format!("SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text, pg_relation_size({oid}::oid)::int8")
 }
 
-/// A piece of a sequential scan, `rows` long. With `synchronize_seqscans` the server begins where the last such scan of
-/// the table stopped. Answers (unit of the first row, number, count, fingerprint) by units of `unit` blocks: number 1 is
-/// that first unit, 0 what lies before it (the scan went round), and `most` + 1 what lies beyond the next `most` ones.
-pub fn piece(table: &str, rows: u64, unit: u64, most: u64) -> String {
+/// A piece of a sequential scan, `rows` long: (unit, count, fingerprint, written since) by units of `unit` blocks. With
+/// `synchronize_seqscans` the server begins where the last such scan of the table stopped.
+pub fn piece(table: &str, rows: u64, unit: u64, since: &str) -> String {
     format!(
-        "WITH first AS (SELECT split_part(ltrim(ctid::text, '('), ',', 1)::int8 / {unit} u FROM {table} LIMIT 1) \
-         SELECT (SELECT u FROM first), width_bucket(ctid_, (SELECT array_agg(format('(%s,0)', least((u + n) * {unit}, \
-         4294967294))::tid ORDER BY n) FROM first, generate_series(0, {most}) n))::int8, count(*)::int8, \
-         bit_xor({}) FROM (SELECT ctid ctid_, xmin xmin_ FROM {table} LIMIT {rows}) piece GROUP BY 1, 2",
-        fingerprint().replace("ctid", "ctid_").replace("xmin", "xmin_")
+        "SELECT u, sum(n)::int8, bit_xor(h), bool_or(y) FROM (SELECT (get_byte(b, 0)::int8 << 24 \
+         | get_byte(b, 1)::int8 << 16 | get_byte(b, 2)::int8 << 8 | get_byte(b, 3)::int8) / {unit} u, n, h, y FROM \
+         (SELECT substr(tidsend(ctid_), 1, 4) b, count(*)::int8 n, bit_xor({}) h, bool_or({}) y \
+         FROM (SELECT ctid ctid_, xmin xmin_ FROM {table} LIMIT {rows}) piece GROUP BY 1) blocks) units GROUP BY 1",
+        ours(&fingerprint()),
+        ours(&young_since(since))
     )
 }
 
-/// (number, count, fingerprint) of the given buckets of `width` blocks, by TID ranges.
-pub fn buckets_of(scan: Scan<'_>, buckets: &[u64], width: u64) -> String {
+/// The same of the columns that a piece hands on.
+fn ours(sql: &str) -> String {
+    sql.replace("ctid", "ctid_").replace("xmin", "xmin_")
+}
+
+/// True for a row that was written by `since` or a later transaction. Rows beyond half of all numbers back, long frozen,
+/// have a negative age.
+fn young_since(since: &str) -> String {
+    format!("age(xmin) BETWEEN 0 AND age({}::xid)", super::literal(since))
+}
+
+/// (number, count, fingerprint, written since) of the given buckets of `width` blocks, by TID ranges.
+pub fn buckets_of(scan: Scan<'_>, buckets: &[u64], width: u64, since: &str) -> String {
     format!(
-        "SELECT {BUCKET}, y.n, y.h FROM unnest({}) {BUCKET}, \
-         LATERAL (SELECT count(*)::int8 n, coalesce(bit_xor({}), 0) h {}) y",
+        "SELECT {BUCKET}, y.n, y.h, y.y FROM unnest({}) {BUCKET}, \
+         LATERAL (SELECT count(*)::int8 n, coalesce(bit_xor({}), 0) h, coalesce(bool_or({}), false) y {}) y",
         numbers(buckets),
         fingerprint(),
+        young_since(since),
         range(scan, &format!("{BUCKET} * {width}"), &format!("({BUCKET} + 1) * {width}"))
     )
 }
 
-/// (rows, rows written since the transaction `since`, number of the file) of a table, by one sequential scan.
-pub fn written(name: &TableName, since: &str) -> String {
+/// (rows, rows written since) of a table, by one sequential scan.
+pub fn written(table: &str, since: &str) -> String {
+    format!("SELECT count(*)::int8, (count(*) FILTER (WHERE {}))::int8 FROM {table}", young_since(since))
+}
+
+/// (number of the file, writer of the catalogue's row) of the table of this name now.
+pub fn file(name: &TableName) -> String {
     let quoted = format!("{}.{}", super::ident(&name.schema), super::ident(&name.name));
     format!(
-        "SELECT count(*)::int8, (count(*) FILTER (WHERE age(xmin) <= age({}::xid)))::int8, \
-         coalesce(pg_relation_filenode({}::regclass)::int8, 0) FROM ONLY {quoted}",
-        super::literal(since),
+        "SELECT pg_relation_filenode(oid)::int8, xmin::text FROM pg_class WHERE oid = {}::regclass",
         super::literal(&quoted)
     )
 }
@@ -203,15 +218,15 @@ mod tests {
 
     #[test]
     fn a_piece_is_told_by_its_own_columns() {
-        let sql = piece("ONLY \"s\".\"t\"", 1_000, 16, 40);
+        let sql = piece("ONLY \"s\".\"t\"", 1_000, 16, "9");
         assert!(
-            sql.contains("hashtidextended(ctid_, CASE WHEN age(xmin_)") && sql.ends_with("GROUP BY 1, 2"),
+            sql.contains("hashtidextended(ctid_, CASE WHEN age(xmin_)") && sql.ends_with("GROUP BY 1"),
             "{sql}"
         );
+        assert!(sql.contains("age(xmin_) BETWEEN 0 AND age('9'::xid)"), "{sql}");
         let name = TableName { schema: "s".into(), name: "it's".into() };
-        let sql = written(&name, "9");
-        assert!(sql.contains("<= age('9'::xid)") && sql.contains("'\"s\".\"it''s\"'::regclass"), "{sql}");
-        assert!(buckets_of(SCAN, &[3], 16).contains("unnest('{3}'::int8[])"));
+        assert!(file(&name).ends_with("oid = '\"s\".\"it''s\"'::regclass"), "{}", file(&name));
+        assert!(buckets_of(SCAN, &[3], 16, "9").contains("unnest('{3}'::int8[])"));
     }
 
     #[test]

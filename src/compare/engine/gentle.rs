@@ -86,23 +86,11 @@ pub async fn undivided<'w, T>(
     Ok(Err("live is busy again and again".to_owned()))
 }
 
-/// Waits for live, does `work`, counts its time.
+/// Waits for live, does `work`, counts its time, and rests if others are at work; how long the work took, without the way
+/// to live and back. `blocks` if it is a chunk by which the next is sized.
 ///
 /// # Errors
 /// Those of the work; the time allowed on live is used up; [`CompareError::NoRoom`].
-pub async fn at_once<T>(
-    asking: &Asking<'_>,
-    work: Later<'_, Result<T, CompareError>>,
-) -> Result<T, CompareError> {
-    wait(asking).await?;
-    stoppable(asking, Resting::default(), work).await?.map_err(|why| CompareError::NoRoom { why })
-}
-
-/// The same, and rests if others are at work; how long the work took. `blocks` if it is a chunk by which the next is
-/// sized.
-///
-/// # Errors
-/// As [`at_once`].
 pub async fn chunk<T>(
     asking: &Asking<'_>,
     blocks: Option<u64>,
@@ -110,8 +98,11 @@ pub async fn chunk<T>(
 ) -> Result<(T, Duration), CompareError> {
     wait(asking).await?;
     let began = Instant::now();
-    let done = at_once(asking, work).await?;
-    let took = began.elapsed();
+    let done = match stoppable(asking, Resting::default(), work).await? {
+        Ok(done) => done,
+        Err(why) => return Err(CompareError::NoRoom { why }),
+    };
+    let took = began.elapsed().saturating_sub(asking.pace.way());
     if let Some(blocks) = blocks {
         asking.pace.size(blocks, took);
     }

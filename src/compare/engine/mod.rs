@@ -57,6 +57,9 @@ pub enum CompareError {
     /// Live is busy; the transaction there was ended rather than held.
     #[error("live has no room: {why}; compare again when there is less to do, or allow more (--max-load)")]
     NoRoom { why: String },
+    /// The table was rewritten, or another one has its name now.
+    #[error("the table on live was replaced while it was compared")]
+    OtherFile,
     /// Live was not read to the end of a statement that cannot be divided.
     #[error(
         "its contents on live are read in one statement, and {why}: compare again when there is less to do, allow more (--max-load), or compare a part of it (--where)"

@@ -155,6 +155,11 @@ impl Pace {
         }
     }
 
+    /// How long an answer without work takes; nothing before live was looked at.
+    pub fn way(&self) -> Duration {
+        self.state(|s| if s.quickest == Duration::MAX { Duration::ZERO } else { s.quickest })
+    }
+
     /// True if we rest: others are at work.
     pub fn rests(&self) -> bool {
         self.watches() && self.state(|s| s.others)

@@ -30,6 +30,16 @@ const MOST: u64 = 1_000_000;
 
 /// Compares a table whose gates hold.
 pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, CompareError> {
+    match compare_files(asking, table).await {
+        Err(CompareError::OtherFile) => {
+            let why = "file: live's table is another one than when we came".to_owned();
+            Ok(Compared::Fallback { why, young: false })
+        }
+        other => other,
+    }
+}
+
+async fn compare_files(asking: &Asking<'_>, table: &Table) -> Result<Compared, CompareError> {
     let block_size = u64::from(asking.ground.live.block_size);
     let width = buckets::width(table.bytes().div_ceil(block_size));
     // The copy is done with its buckets first, and looks for its youngest rows while live still counts.
@@ -49,7 +59,9 @@ pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, Com
     let (rows_live, rows_restored) = (rows(&live), rows(&restored));
     let differs = !differing.is_empty();
     asking.tell.hint(Event::Glimpse { id: table.id, differs, rows_live, rows_restored });
-    if young::collides(asking, table, &young).await? {
+    // Now that it is locked, nobody can give it another one.
+    let ((), collides) = tokio::try_join!(same_file(asking, table), young::collides(asking, table, &young))?;
+    if collides {
         let why = "young rows: rows of the copy were written after its recovery".to_owned();
         return Ok(Compared::Fallback { why, young: true });
     }
@@ -83,6 +95,18 @@ pub async fn compare(asking: &Asking<'_>, table: &Table) -> Result<Compared, Com
 
 fn rows(buckets: &Buckets) -> u64 {
     buckets.values().map(|b| b.rows).sum()
+}
+
+/// An error unless live's table is still the one that the gates looked at.
+async fn same_file(asking: &Asking<'_>, table: &Table) -> Result<(), CompareError> {
+    let (mut same, sql) = (false, ask::file(&table.live.table()));
+    let read = asking.live.each("its file", &sql, |row| {
+        let (file, writer): (Option<i64>, &str) = (row.try_get(0).ok()?, row.try_get(1).ok()?);
+        same = file == table.live.filenode.map(i64::from) && writer == table.live.xmin;
+        Some(())
+    });
+    read.await?;
+    if same { Ok(()) } else { Err(CompareError::OtherFile) }
 }
 
 /// Blocks of the table on one side, as it is now.
@@ -215,7 +239,8 @@ impl Chunks<'_> {
             session.each("fingerprints", &sql, |row| take_bucket(&row, &mut found, true)).await?;
             self.table.keep(from, found);
             // Nothing is gained by being done long before live, and the two may share a machine or its storage.
-            gentle::pause(self.asking, self.asking.pace.rest_after(began.elapsed(), false)).await?;
+            let within = self.asking.live.is_within();
+            gentle::pause(self.asking, self.asking.pace.rest_after(began.elapsed(), within)).await?;
         }
         self.asking.tell.advance((to - from) * u64::from(self.asking.ground.live.block_size));
         Ok(true)

@@ -8,20 +8,23 @@ use super::table::{Asking, Table};
 use super::{CompareError, gentle};
 use crate::compare::ask::physical as ask;
 use crate::compare::buckets::{Bucket, Buckets};
+use crate::compare::link::Later;
 use crate::compare::model::Side;
 
 /// Smaller tables are read within one transaction: they are done before anybody feels it.
 const SMALL: u64 = 16 << 20;
 /// A piece takes this part of the time of a chunk: 60 ms, unless somebody wants it otherwise.
 const PART: u32 = 8;
-/// Rows of the first piece, and the most of one.
-const FIRST_ROWS: u64 = 20_000;
+/// Rows of a piece, at most and at least; and the most in one block.
 const MOST_ROWS: u64 = 10_000_000;
-/// Units in one question by TID ranges, at first and at most.
+const LEAST_ROWS: u64 = 5_000;
+const DENSEST: u64 = 291;
+/// Units in one question by TID ranges, at first, at most and at least.
 const FIRST_UNITS: usize = 32;
 const MOST_UNITS: usize = 2_048;
+const LEAST_UNITS: usize = 8;
 
-/// What was read of live in pieces. Kept when a connection is cut: no transaction holds it together.
+/// What was read of live in pieces, over one connection: another one may lead to a server with another history.
 #[derive(Debug, Default)]
 pub struct Pieces {
     /// All transactions before this one were over when the first piece was read; empty before that.
@@ -94,43 +97,62 @@ async fn begin(asking: &Asking<'_>, table: &Table) -> Result<(), CompareError> {
 
 /// Pieces of a sequential scan, until one brings nothing new.
 async fn scan(asking: &Asking<'_>, table: &Table, unit: u64) -> Result<(), CompareError> {
-    let blocks = table.pieces(|p| p.blocks).max(1);
-    let in_a_unit = table.live.estimate() * unit / blocks + 1;
-    let mut rows = FIRST_ROWS;
+    let since = table.pieces(|p| p.since.clone());
+    // So many that three units next to each other are among them; and a part of the table only.
+    let least = |thickest: u64| LEAST_ROWS.max(4 * thickest);
+    let most = |least: u64| MOST_ROWS.min(table.live.estimate() / 4).max(least);
+    let (mut rows, mut longest) = (least(unit * DENSEST), 0);
     loop {
-        rows = rows.max(8 * in_a_unit);
-        // Wide enough for places where rows lie thinner.
-        let most = 4 * rows / in_a_unit + 16;
-        let sql = ask::piece(table.scan(Side::Live).table, rows, unit, most);
-        let (mut first, mut seen) = (0, Buckets::new());
+        longest = longest.max(rows);
+        let sql = ask::piece(table.scan(Side::Live).table, rows, unit, &since);
+        let (mut seen, mut young) = (Buckets::new(), false);
         let read = asking.live.each("a piece of a table", &sql, |row| {
-            first = number(&row, 0)?;
-            seen.insert(number(&row, 1)?, bucket(&row)?);
+            seen.insert(number(&row, 0)?, bucket(&row)?);
+            young |= row.try_get::<_, bool>(3).ok()?;
             Some(())
         });
         let ((), took) = gentle::chunk(asking, None, read).await?;
-        if !table.pieces(|p| p.take(first, &seen, most, unit)) {
-            return Ok(());
+        if young {
+            return Err(give_up(table, WRITTEN));
+        }
+        if !table.pieces(|p| p.take(&seen)) {
+            break;
         }
         told(asking, table, unit);
-        rows = fitting(asking, rows, took).clamp(1_000, MOST_ROWS);
+        let least = least(table.pieces(|p| p.thickest()));
+        rows = fitting(asking, rows, took).clamp(least, most(least));
     }
+    table.pieces(|p| p.check(longest));
+    Ok(())
 }
 
 impl Pieces {
-    /// Takes the units that were read from their first block to their last; false if none of them is new. Of the first
-    /// and the last one nobody knows whether they were.
-    fn take(&mut self, first: u64, seen: &Buckets, most: u64, unit: u64) -> bool {
-        let within = seen.range(1..=most).next_back().map_or(0, |(number, _)| *number);
+    /// Begins anew: the connection was cut.
+    pub fn forget(&mut self) {
+        *self = Pieces { given_up: self.given_up, ..Pieces::default() };
+    }
+
+    /// Takes the units that were read from their first block to their last: those between two that were seen, too. False if
+    /// none of them is new. A unit in which the piece began or ended has a neighbour that it did not see, unless it went
+    /// round the whole table: see [`Pieces::check`].
+    fn take(&mut self, seen: &Buckets) -> bool {
         let before = self.units.len();
-        let units = self.blocks.div_ceil(unit);
-        for number in 2..within {
-            let unit = first + number - 1;
-            if unit < units {
-                self.units.insert(unit, seen.get(&number).copied().unwrap_or_default());
-            }
-        }
+        let between =
+            |unit: u64| unit > 0 && seen.contains_key(&(unit - 1)) && seen.contains_key(&(unit + 1));
+        self.units.extend(seen.iter().filter(|(unit, _)| between(**unit)));
         self.units.len() > before
+    }
+
+    fn thickest(&self) -> u64 {
+        self.units.values().map(|b| b.rows).max().unwrap_or(0)
+    }
+
+    /// Forgets all if the longest piece, of so many rows, may have gone round the table.
+    fn check(&mut self, longest: u64) {
+        let all: u64 = self.units.values().map(|b| b.rows).sum();
+        if longest + 3 * self.thickest() >= all {
+            self.units.clear();
+        }
     }
 
     fn missing(&self, unit: u64, at_once: usize) -> Vec<u64> {
@@ -141,26 +163,31 @@ impl Pieces {
 
 /// What the scans left out, by TID ranges.
 async fn gaps(asking: &Asking<'_>, table: &Table, unit: u64) -> Result<(), CompareError> {
+    let since = table.pieces(|p| p.since.clone());
     let mut at_once = FIRST_UNITS;
     loop {
         let missing = table.pieces(|p| p.missing(unit, at_once));
         if missing.is_empty() {
             return Ok(());
         }
-        let sql = ask::buckets_of(table.scan(Side::Live), &missing, unit);
-        let mut found = Buckets::new();
+        let sql = ask::buckets_of(table.scan(Side::Live), &missing, unit, &since);
+        let (mut found, mut young) = (Buckets::new(), false);
         let read = asking.live.each("a piece of a table", &sql, |row| {
-            found.insert(number(&row, 0)?, Bucket { rows: number(&row, 1)?, h: row.try_get(2).ok()? });
+            found.insert(number(&row, 0)?, bucket(&row)?);
+            young |= row.try_get::<_, bool>(3).ok()?;
             Some(())
         });
         let ((), took) = gentle::chunk(asking, None, read).await?;
+        if young {
+            return Err(give_up(table, WRITTEN));
+        }
         if found.len() != missing.len() {
             return Err(asking.live.garbled("a piece of a table", "not every part of it"));
         }
         table.pieces(|p| p.units.extend(found));
         told(asking, table, unit);
         let fits = fitting(asking, missing.len() as u64, took);
-        at_once = usize::try_from(fits).unwrap_or(MOST_UNITS).clamp(1, MOST_UNITS);
+        at_once = usize::try_from(fits).unwrap_or(MOST_UNITS).clamp(LEAST_UNITS, MOST_UNITS);
     }
 }
 
@@ -184,62 +211,78 @@ fn number(row: &tokio_postgres::Row, column: usize) -> Option<u64> {
 }
 
 fn bucket(row: &tokio_postgres::Row) -> Option<Bucket> {
-    Some(Bucket { rows: number(row, 2)?, h: row.try_get(3).ok()? })
+    Some(Bucket { rows: number(row, 1)?, h: row.try_get(2).ok()? })
+}
+
+const WRITTEN: &str = "it was written to while it was read in pieces";
+
+/// Next time the table is read in one transaction.
+fn give_up(table: &Table, why: &str) -> CompareError {
+    table.pieces(|p| *p = Pieces { given_up: true, ..Pieces::default() });
+    CompareError::NoRoom { why: why.to_owned() }
 }
 
 /// Begins live's transaction and proves that every piece holds for it: no row there is younger than the first piece, so
 /// each was seen by the piece that read its block; and they are as many as the pieces saw, so none of those is gone.
 ///
 /// # Errors
-/// [`CompareError::NoRoom`] if the table was written to: then it is to be read in one transaction.
+/// [`CompareError::NoRoom`] if the table was written to, or there was no room to count it: then it is to be read in one
+/// transaction.
 pub async fn hold(asking: &Asking<'_>, table: &Table, buckets: &Buckets) -> Result<(), CompareError> {
-    asking.live.begin().await?;
-    let sql = ask::written(&table.live.table(), &table.pieces(|p| p.since.clone()));
-    let mut found = None;
-    let read = asking.live.each("whether it was written to", &sql, |row| {
-        found = Some((number(&row, 0)?, number(&row, 1)?, number(&row, 2)?));
-        Some(())
-    });
-    gentle::at_once(asking, read).await?;
-    let (rows, young, file) = found.ok_or_else(|| asking.live.garbled("its rows", "no answer"))?;
+    let sql = ask::written(table.scan(Side::Live).table, &table.pieces(|p| p.since.clone()));
+    let count = |_| -> Later<'_, _> {
+        Box::pin(async {
+            let mut found = None;
+            let read = asking.live.each("whether it was written to", &sql, |row| {
+                found = Some((number(&row, 0)?, number(&row, 1)?));
+                Some(())
+            });
+            tokio::try_join!(asking.live.begin(), read)?;
+            found.ok_or_else(|| asking.live.garbled("whether it was written to", "no answer"))
+        })
+    };
+    let (rows, young) = match gentle::undivided(asking, None, count).await? {
+        Ok(found) => found,
+        Err(why) => return Err(give_up(table, &why)),
+    };
     let seen: u64 = buckets.values().map(|b| b.rows).sum();
-    if rows == seen && young == 0 && Some(file) == table.live.filenode.map(u64::from) {
+    if rows == seen && young == 0 {
         return Ok(());
     }
-    table.pieces(|p| *p = Pieces { given_up: true, ..Pieces::default() });
     asking.live.end().await?;
-    Err(CompareError::NoRoom { why: "it was written to while it was read in pieces".to_owned() })
+    Err(give_up(table, WRITTEN))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SEEN: Bucket = Bucket { rows: 3, h: 7 };
+    fn seen(units: &[u64]) -> Buckets {
+        units.iter().map(|unit| (*unit, Bucket { rows: 3, h: 7 })).collect()
+    }
 
-    fn pieces(blocks: u64) -> Pieces {
-        Pieces { blocks, ..Pieces::default() }
+    fn taken(p: &Pieces) -> Vec<u64> {
+        p.units.keys().copied().collect()
     }
 
     #[test]
-    fn the_ends_of_a_piece_are_not_taken() {
-        let mut p = pieces(16 * 10);
-        let seen = Buckets::from([(1, SEEN), (2, SEEN), (4, SEEN), (5, SEEN)]);
-        assert!(p.take(3, &seen, 20, 16));
-        // Units 3 and 7 may have been read in part; 5 was read and is empty.
-        assert_eq!(p.units, Buckets::from([(4, SEEN), (5, Bucket::default()), (6, SEEN)]));
-        assert!(!p.take(3, &seen, 20, 16), "nothing new");
-        assert_eq!(p.missing(16, 3), [0, 1, 2]);
-        assert_eq!(p.missing(16, 99), [0, 1, 2, 3, 7, 8, 9]);
+    fn only_what_lies_between_two_that_were_seen_is_taken() {
+        let mut p = Pieces { blocks: 16 * 10, ..Pieces::default() };
+        // From the end round to the beginning; 3 is empty or was not read.
+        assert!(p.take(&seen(&[0, 1, 2, 4, 5, 6, 8, 9])));
+        assert_eq!(taken(&p), [1, 5]);
+        assert!(!p.take(&seen(&[4, 5, 6])), "nothing new");
+        assert_eq!(p.missing(16, 3), [0, 2, 3]);
+        assert_eq!(p.missing(16, 99), [0, 2, 3, 4, 6, 7, 8, 9]);
     }
 
     #[test]
-    fn what_lies_outside_of_the_window_is_left_out() {
-        let mut p = pieces(16 * 4);
-        // The scan went round to the beginning, and beyond the window; unit 5 is behind the end.
-        let seen = Buckets::from([(0, SEEN), (1, SEEN), (2, SEEN), (3, SEEN), (4, SEEN), (5, SEEN)]);
-        assert!(p.take(1, &seen, 4, 16));
-        assert_eq!(p.units, Buckets::from([(2, SEEN), (3, SEEN)]));
-        assert!(!p.take(1, &Buckets::from([(0, SEEN)]), 4, 16));
+    fn a_piece_that_may_have_gone_round_the_table_proves_nothing() {
+        let mut p = Pieces { blocks: 160, ..Pieces::default() };
+        p.take(&seen(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
+        p.check(14);
+        assert_eq!(taken(&p).len(), 8, "24 rows");
+        p.check(15);
+        assert!(taken(&p).is_empty());
     }
 }

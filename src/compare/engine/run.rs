@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::item::{Item, alone};
 use super::known::{self, Known};
 use super::pace::Pace;
+use super::pieces::Pieces;
 use super::session::stopped;
 use super::sides::Sides;
 use super::table::{Asking, Compared, Differences, Table, Teller};
@@ -225,13 +226,14 @@ impl Run {
         loop {
             match self.attempt(ground, item).await {
                 Ok(()) => break,
-                Err(e) if e.is_cut() => self.again(e, &mut tries).await?,
+                Err(e) if e.is_cut() => {
+                    item.table.iter().for_each(|t| t.pieces(Pieces::forget));
+                    self.again(e, &mut tries).await?;
+                }
                 Err(CompareError::NoRoom { why }) if rooms < ROOMS => {
                     rooms += 1;
-                    let name = &item.result.table;
-                    self.tell.note(format!(
-                        "{name}: {why}: its transaction on live is ended, and it begins again when there is room"
-                    ));
+                    self.tell
+                        .note(format!("{}: {why}: it begins again when there is room", item.result.table));
                 }
                 Err(e @ (CompareError::OverBudget | CompareError::NoRoom { .. })) => {
                     item.result.verdict = Verdict::NotComparable { why: e.to_string() };

@@ -29,8 +29,8 @@ pub fn since(oid: u32) -> String {
 /// `synchronize_seqscans` the server begins where the last such scan of the table stopped.
 pub fn piece(table: &str, rows: u64, unit: u64, since: &str) -> String {
     format!(
-        "SELECT u, sum(n)::int8, bit_xor(h), bool_or(y) FROM (SELECT (get_byte(b, 0)::int8 << 24 \
-         | get_byte(b, 1)::int8 << 16 | get_byte(b, 2)::int8 << 8 | get_byte(b, 3)::int8) / {unit} u, n, h, y FROM \
+        "SELECT u, sum(n)::int8, bit_xor(h), bool_or(y) FROM (SELECT (get_byte(b, 0) * 16777216::int8 \
+         + get_byte(b, 1) * 65536::int8 + get_byte(b, 2) * 256::int8 + get_byte(b, 3)) / {unit} u, n, h, y FROM \
          (SELECT substr(tidsend(ctid_), 1, 4) b, count(*)::int8 n, bit_xor({}) h, bool_or({}) y \
          FROM (SELECT ctid ctid_, xmin xmin_ FROM {table} LIMIT {rows}) piece GROUP BY 1) blocks) units GROUP BY 1",
         ours(&fingerprint()),
@@ -224,6 +224,8 @@ mod tests {
             "{sql}"
         );
         assert!(sql.contains("age(xmin_) BETWEEN 0 AND age('9'::xid)"), "{sql}");
+        // Not by shifts: in SQL `<<` and `|` bind alike.
+        assert!(sql.contains("get_byte(b, 1) * 65536::int8 + get_byte(b, 2) * 256::int8"), "{sql}");
         let name = TableName { schema: "s".into(), name: "it's".into() };
         assert!(file(&name).ends_with("oid = '\"s\".\"it''s\"'::regclass"), "{}", file(&name));
         assert!(buckets_of(SCAN, &[3], 16, "9").contains("unnest('{3}'::int8[])"));

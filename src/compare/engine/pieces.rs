@@ -100,7 +100,7 @@ async fn scan(asking: &Asking<'_>, table: &Table, unit: u64) -> Result<(), Compa
     let since = table.pieces(|p| p.since.clone());
     // So many that three units next to each other are among them; and a part of the table only.
     let least = |thickest: u64| LEAST_ROWS.max(4 * thickest);
-    let most = |least: u64| MOST_ROWS.min(table.live.estimate() / 4).max(least);
+    let most = |least: u64| MOST_ROWS.min(table.live.estimate() / 16).max(least);
     let (mut rows, mut longest) = (least(unit * DENSEST), 0);
     loop {
         longest = longest.max(rows);
@@ -199,11 +199,13 @@ fn told(asking: &Asking<'_>, table: &Table, unit: u64) {
     asking.tell.advance(0);
 }
 
-/// So many next time, after so many took so long: halfway to what would just fill the time of a piece.
+/// So many next time, after so many took so long: halfway to what would just fill the time of a piece, at most twice as
+/// many.
 fn fitting(asking: &Asking<'_>, many: u64, took: Duration) -> u64 {
     let time = asking.options.chunk / PART;
     // The cast saturates.
-    u64::midpoint(many, (many as f64 * time.as_secs_f64() / took.as_secs_f64().max(0.001)) as u64)
+    let fits = (many as f64 * time.as_secs_f64() / took.as_secs_f64().max(0.001)) as u64;
+    u64::midpoint(many, fits).min(many * 2)
 }
 
 fn number(row: &tokio_postgres::Row, column: usize) -> Option<u64> {

@@ -32,6 +32,8 @@ pub struct Pieces {
     blocks: u64,
     /// By unit of blocks.
     units: Buckets,
+    /// Rows of the longest piece of a sequential scan.
+    longest: u64,
     /// The table was written to meanwhile: it is read in one transaction.
     given_up: bool,
 }
@@ -84,8 +86,7 @@ async fn begin(asking: &Asking<'_>, table: &Table) -> Result<(), CompareError> {
     let mut first = None;
     let sql = ask::since(table.live.oid);
     let read = asking.live.each("its snapshot", &sql, |row| {
-        first =
-            Some((row.try_get::<_, String>(0).ok()?, u64::try_from(row.try_get::<_, i64>(1).ok()?).ok()?));
+        first = Some((row.try_get::<_, String>(0).ok()?, number(&row, 1)?));
         Some(())
     });
     read.await?;
@@ -101,20 +102,11 @@ async fn scan(asking: &Asking<'_>, table: &Table, unit: u64) -> Result<(), Compa
     // So many that three units next to each other are among them; and a part of the table only.
     let least = |thickest: u64| LEAST_ROWS.max(4 * thickest);
     let most = |least: u64| MOST_ROWS.min(table.live.estimate() / 16).max(least);
-    let (mut rows, mut longest) = (least(unit * DENSEST), 0);
+    let mut rows = least(unit * DENSEST);
     loop {
-        longest = longest.max(rows);
+        table.pieces(|p| p.longest = p.longest.max(rows));
         let sql = ask::piece(table.scan(Side::Live).table, rows, unit, &since);
-        let (mut seen, mut young) = (Buckets::new(), false);
-        let read = asking.live.each("a piece of a table", &sql, |row| {
-            seen.insert(number(&row, 0)?, bucket(&row)?);
-            young |= row.try_get::<_, bool>(3).ok()?;
-            Some(())
-        });
-        let ((), took) = gentle::chunk(asking, None, read).await?;
-        if young {
-            return Err(give_up(table, WRITTEN));
-        }
+        let (seen, took) = piece(asking, table, &sql).await?;
         if !table.pieces(|p| p.take(&seen)) {
             break;
         }
@@ -122,7 +114,7 @@ async fn scan(asking: &Asking<'_>, table: &Table, unit: u64) -> Result<(), Compa
         let least = least(table.pieces(|p| p.thickest()));
         rows = fitting(asking, rows, took).clamp(least, most(least));
     }
-    table.pieces(|p| p.check(longest));
+    table.pieces(Pieces::check);
     Ok(())
 }
 
@@ -147,10 +139,10 @@ impl Pieces {
         self.units.values().map(|b| b.rows).max().unwrap_or(0)
     }
 
-    /// Forgets all if the longest piece, of so many rows, may have gone round the table.
-    fn check(&mut self, longest: u64) {
+    /// Forgets all if the longest piece may have gone round the table.
+    fn check(&mut self) {
         let all: u64 = self.units.values().map(|b| b.rows).sum();
-        if longest + 3 * self.thickest() >= all {
+        if self.longest + 3 * self.thickest() >= all {
             self.units.clear();
         }
     }
@@ -171,16 +163,7 @@ async fn gaps(asking: &Asking<'_>, table: &Table, unit: u64) -> Result<(), Compa
             return Ok(());
         }
         let sql = ask::buckets_of(table.scan(Side::Live), &missing, unit, &since);
-        let (mut found, mut young) = (Buckets::new(), false);
-        let read = asking.live.each("a piece of a table", &sql, |row| {
-            found.insert(number(&row, 0)?, bucket(&row)?);
-            young |= row.try_get::<_, bool>(3).ok()?;
-            Some(())
-        });
-        let ((), took) = gentle::chunk(asking, None, read).await?;
-        if young {
-            return Err(give_up(table, WRITTEN));
-        }
+        let (found, took) = piece(asking, table, &sql).await?;
         if found.len() != missing.len() {
             return Err(asking.live.garbled("a piece of a table", "not every part of it"));
         }
@@ -189,6 +172,18 @@ async fn gaps(asking: &Asking<'_>, table: &Table, unit: u64) -> Result<(), Compa
         let fits = fitting(asking, missing.len() as u64, took);
         at_once = usize::try_from(fits).unwrap_or(MOST_UNITS).clamp(LEAST_UNITS, MOST_UNITS);
     }
+}
+
+/// One piece, by unit, and how long it took; an error if somebody wrote there since the first one.
+async fn piece(asking: &Asking<'_>, table: &Table, sql: &str) -> Result<(Buckets, Duration), CompareError> {
+    let (mut seen, mut young) = (Buckets::new(), false);
+    let read = asking.live.each("a piece of a table", sql, |row| {
+        seen.insert(number(&row, 0)?, Bucket { rows: number(&row, 1)?, h: row.try_get(2).ok()? });
+        young |= row.try_get::<_, bool>(3).ok()?;
+        Some(())
+    });
+    let ((), took) = gentle::chunk(asking, None, read).await?;
+    if young { Err(give_up(table, WRITTEN)) } else { Ok((seen, took)) }
 }
 
 /// Says how far live is: the bytes that are counted as done are the copy's.
@@ -210,10 +205,6 @@ fn fitting(asking: &Asking<'_>, many: u64, took: Duration) -> u64 {
 
 fn number(row: &tokio_postgres::Row, column: usize) -> Option<u64> {
     u64::try_from(row.try_get::<_, i64>(column).ok()?).ok()
-}
-
-fn bucket(row: &tokio_postgres::Row) -> Option<Bucket> {
-    Some(Bucket { rows: number(row, 1)?, h: row.try_get(2).ok()? })
 }
 
 const WRITTEN: &str = "it was written to while it was read in pieces";
@@ -280,11 +271,12 @@ mod tests {
 
     #[test]
     fn a_piece_that_may_have_gone_round_the_table_proves_nothing() {
-        let mut p = Pieces { blocks: 160, ..Pieces::default() };
+        let mut p = Pieces { blocks: 160, longest: 14, ..Pieces::default() };
         p.take(&seen(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
-        p.check(14);
+        p.check();
         assert_eq!(taken(&p).len(), 8, "24 rows");
-        p.check(15);
+        p.longest = 15;
+        p.check();
         assert!(taken(&p).is_empty());
     }
 }
